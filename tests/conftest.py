@@ -1,0 +1,18 @@
+"""What every test shares."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.support.network import only_loopback
+
+# The same examples on every run, and no verdict from a busy machine's clock.
+settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _network_is_loopback() -> Iterator[None]:
+    with only_loopback():
+        yield
