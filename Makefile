@@ -1,0 +1,85 @@
+# The commands people and CI run. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The pinned tools first: Ape takes the compiler and anvil from PATH, and would try to download them otherwise.
+SEARCH_PATH := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+# Tests must not depend on the environment they are started from, nor reach past the loopback interface.
+LOCAL_ONLY := env -u ETH_RPC_URL -u WEB3_PROVIDER_URI -u WEB3_HTTP_PROVIDER_URI -u WEB3_ALCHEMY_API_KEY \
+	-u WEB3_INFURA_PROJECT_ID -u HTTP_PROXY -u HTTPS_PROXY -u ALL_PROXY -u http_proxy -u https_proxy -u all_proxy
+
+.PHONY: help
+help: ## list the commands
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+.PHONY: setup
+setup: .venv/.ready node_modules/.ready ## install the locked Python and npm packages, once
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	PATH="$(SEARCH_PATH)" $$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	2>/dev/null && { PATH="$(SEARCH_PATH)" command -v $$p; break; }; done)
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "make setup: no Python 3.11 or 3.12 with venv found;" \
+		"install one or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+
+.venv/.ready: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@if command -v uv >/dev/null; then install="uv pip install -q --python .venv/bin/python"; \
+		else install="python -m pip install -q --disable-pip-version-check"; fi; \
+		set -x; $$install --require-hashes -r requirements/dev.txt; \
+		$$install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# npm carries anvil for Linux on x86-64; elsewhere --force skips that check and the reader's own anvil is used.
+ANVIL_FROM_NPM := $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m))
+node_modules/.ready: package.json package-lock.json .npmrc
+	@command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || \
+		{ echo "make setup: Node.js 20 or later, with npm, is needed" >&2; exit 1; }
+	@[ -n "$(ANVIL_FROM_NPM)" ] || PATH="$(SEARCH_PATH)" command -v anvil >/dev/null || \
+		{ echo "make setup: npm has no anvil for this platform; put anvil 1.7 on PATH and run make again" >&2; exit 1; }
+	npm ci $(if $(ANVIL_FROM_NPM),,--force && rm -f node_modules/.bin/anvil)
+	@touch $@
+
+.PHONY: test
+test: setup ## run every test on this machine alone
+	$(LOCAL_ONLY) pytest -n 2 --dist worksteal
+
+.PHONY: lint lint-python lint-types lint-whitespace lint-abi
+lint: lint-python lint-types lint-whitespace lint-abi ## style, types, whitespace, and that the ABIs are current
+lint-python: setup
+	ruff check
+	ruff format --check
+lint-types: setup
+	mypy
+lint-whitespace: # every tracked line, by git's own rules
+	git diff --check "$$(git hash-object -t tree /dev/null)"
+lint-abi: setup
+	python tools/abi.py --check
+
+.PHONY: format
+format: setup ## rewrite the Python files in the house's layout
+	ruff check --fix
+	ruff format
+
+.PHONY: abi
+abi: setup ## write ringfence/abi/*.json from the compiler
+	python tools/abi.py
+
+.PHONY: wheel
+wheel: setup ## build the wheel into dist/
+	python -m flit_core.wheel
+
+.PHONY: lock
+lock: ## resolve requirements/dev.txt anew (needs uv)
+	uv pip compile -q pyproject.toml requirements/dev.in --all-extras -c requirements/constraints.txt \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+		-o requirements/dev.txt
+
+.PHONY: clean
+clean: ## remove what runs have written; the installed packages stay
+	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out
+	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
