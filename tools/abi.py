@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from vyper.cli.vyper_compile import compile_files
+from vyper.exceptions import VyperException
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
@@ -38,7 +39,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, fail if they differ")
     check_only = parser.parse_args().check
 
-    new, old = compiled(), stored()
+    try:
+        new = compiled()
+    except VyperException as error:
+        print(error, file=sys.stderr)
+        return 1
+    old = stored()
     differing = sorted(path for path in new.keys() | old.keys() if new.get(path) != old.get(path))
     if check_only:
         for path in differing:
