@@ -8,8 +8,8 @@ SEARCH_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 # Tests must not depend on the environment they are started from, nor reach past the loopback interface.
-LOCAL_ONLY := env -u ETH_RPC_URL -u WEB3_PROVIDER_URI -u WEB3_HTTP_PROVIDER_URI -u WEB3_ALCHEMY_API_KEY \
-	-u WEB3_INFURA_PROJECT_ID -u HTTP_PROXY -u HTTPS_PROXY -u ALL_PROXY -u http_proxy -u https_proxy -u all_proxy
+LOCAL_ONLY := env $(addprefix -u ,APE_FOUNDRY_HOST ETH_RPC_URL WEB3_PROVIDER_URI WEB3_HTTP_PROVIDER_URI \
+	WEB3_ALCHEMY_API_KEY WEB3_INFURA_PROJECT_ID HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy)
 
 .PHONY: help
 help: ## list the commands
