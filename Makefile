@@ -37,7 +37,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 # npm carries anvil for Linux on x86-64; elsewhere --force skips that check and the reader's own anvil is used.
 ANVIL_FROM_NPM := $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m))
 node_modules/.ready: package.json package-lock.json .npmrc
-	@command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || \
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
 		{ echo "make setup: Node.js 20 or later, with npm, is needed" >&2; exit 1; }
 	@[ -n "$(ANVIL_FROM_NPM)" ] || PATH="$(SEARCH_PATH)" command -v anvil >/dev/null || \
 		{ echo "make setup: npm has no anvil for this platform; put anvil 1.7 on PATH and run make again" >&2; exit 1; }
