@@ -46,7 +46,7 @@ node_modules/.ready: package.json package-lock.json .npmrc
 
 .PHONY: test
 test: setup ## run every test on this machine alone
-	$(LOCAL_ONLY) pytest -n 2 --dist worksteal
+	@$(LOCAL_ONLY) pytest -n 2 --dist worksteal
 
 .PHONY: lint lint-python lint-types lint-whitespace lint-abi
 lint: lint-python lint-types lint-whitespace lint-abi ## style, types, whitespace, and that the ABIs are current
