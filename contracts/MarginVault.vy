@@ -1,0 +1,547 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma evm-version cancun
+# pragma nonreentrancy on
+"""
+@title MarginVault
+@license GNU Affero General Public License v3.0 only
+@notice One market of isolated margin: traders borrow the asset against collateral that is ring-fenced position by
+        position; lenders fund it through ERC-4626 shares.
+@dev Composes the modules and holds no formula and no mask. Each call walks in the same order: authorise, accrue,
+     effects, push tokens, call back, pull tokens, check against the oracle, log. Keeps ISO-1..6, BOOK-1..7, LIQ-1..7.
+@custom:security Locked against re-entry (transient storage) during every external call; state is final before each.
+"""
+
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
+from ethereum.ercs import IERC4626
+
+from .interfaces import IAdjustCallback
+from .interfaces import ILiquidateCallback
+from .interfaces import IMarginVault
+from .interfaces import IPriceOracle
+from .modules import errors
+from .modules import accrual
+from .modules import authority
+from .modules import balance_sheet
+from .modules import fixed_point
+from .modules import health
+from .modules import lender_shares
+from .modules import limits
+from .modules import liquidation
+from .modules import operators
+from .modules import position_slot
+from .modules import signatures
+from .modules import tokens
+
+implements: IERC20
+implements: IERC4626
+implements: IMarginVault
+
+initializes: accrual
+initializes: authority[accrual := accrual, balance_sheet := balance_sheet, limits := limits]
+initializes: balance_sheet
+initializes: lender_shares[
+    accrual := accrual, balance_sheet := balance_sheet, limits := limits, signatures := signatures
+]
+initializes: limits
+initializes: operators[signatures := signatures]
+initializes: position_slot
+initializes: signatures
+
+exports: authority.__interface__
+exports: lender_shares.__interface__
+exports: operators.__interface__
+exports: signatures.__interface__
+
+
+_PARAMS: immutable(IMarginVault.VaultParams)
+_RISK: immutable(liquidation.RiskParams)
+
+
+@deploy
+def __init__(
+    params: IMarginVault.VaultParams,
+    supply_cap: uint256,
+    debt_cap: uint256,
+    curator: address,
+    guardian: address,
+    name: String[50],
+    symbol: String[32],
+):
+    """
+    @notice The factory checks every bound of the parameters; this constructor takes them as they are.
+    """
+    _PARAMS = params
+    _RISK = liquidation.RiskParams(
+        liquidation_ltv=params.liquidation_ltv,
+        target_ltv=params.target_ltv,
+        base_bonus=params.base_bonus,
+        beta_max=params.beta_max,
+        reserve_cut=params.reserve_cut,
+        min_debt=params.min_debt,
+    )
+    accrual.__init__(params.rate_model, params.fallback_rate, params.reserve_factor)
+    authority.__init__(params.asset, params.reserve_target, curator, guardian)
+    balance_sheet.__init__()
+    lender_shares.__init__(params.asset, name, symbol, staticcall IERC20Detailed(params.asset).decimals())
+    limits.__init__(supply_cap, debt_cap)
+    signatures.__init__(name)
+
+
+# ---- open, adjust, close ---------------------------------------------------------------------------------------------
+
+@external
+def adjust(
+    position_id: uint256, collateral_delta: int256, debt_delta: int256, receiver: address, data: Bytes[1024]
+) -> (int256, int256):
+    if collateral_delta == 0 and debt_delta == 0:
+        errors._raise("amount is zero")
+    max_value_out: uint256 = operators._authorise(
+        self._owner(position_id), debt_delta > 0, collateral_delta < 0, debt_delta < 0
+    )
+    return self._adjust(
+        position_id, position_slot._load(position_id), collateral_delta, debt_delta, receiver, data, max_value_out
+    )
+
+
+@external
+def close(position_id: uint256, receiver: address, data: Bytes[1024]) -> (int256, int256):
+    operators._authorise_close(self._owner(position_id))
+    before: position_slot.PositionSlot = position_slot._load(position_id)
+    if before.collateral == 0:
+        errors._raise("position is not open")
+    return self._adjust(
+        position_id,
+        before,
+        -convert(before.collateral, int256),
+        min_value(int256),
+        receiver,
+        data,
+        max_value(uint256),
+    )
+
+
+@external
+def top_up(position_id: uint256, amount: uint256):
+    errors._check_amount(amount, position_slot.MAX_COLLATERAL)
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    if fields.collateral == 0:
+        errors._raise("position is not open")
+    # Both below 2**112; the store refuses a sum that is not.
+    fields.collateral = unsafe_add(fields.collateral, amount)
+    word: uint256 = position_slot._store(position_id, fields)
+    tokens._pull(_PARAMS.collateral_token, amount)
+    log IMarginVault.ToppedUp(account=self._owner(position_id), position_id=position_id, amount=amount, slot=word)
+
+
+@external
+def repay(position_id: uint256, amount: uint256) -> uint256:
+    errors._check_amount(amount, max_value(uint256))
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(stored)
+    retired: uint256 = 0
+    paid: uint256 = 0
+    retired, paid = health._repay_amounts(fields.scaled_debt, sheet.debt_index, amount, _PARAMS.min_debt)
+    if paid == 0:
+        return 0
+    # retired <= scaled debt <= total scaled debt (BOOK-2); cash has room for every repayment, see balance_sheet.
+    fields.scaled_debt = unsafe_sub(fields.scaled_debt, retired)
+    word: uint256 = position_slot._store(position_id, fields)
+    sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
+    sheet.cash = unsafe_add(sheet.cash, paid)
+    balance_sheet._store(sheet)
+    tokens._pull(_PARAMS.asset, paid)
+    log IMarginVault.Repaid(
+        account=self._owner(position_id),
+        position_id=position_id,
+        caller=msg.sender,
+        amount=paid,
+        slot=word,
+        debt_index=sheet.debt_index,
+        supply_index=sheet.supply_index,
+    )
+    return paid
+
+
+@internal
+def _adjust(
+    position_id: uint256,
+    before: position_slot.PositionSlot,
+    collateral_delta: int256,
+    debt_delta: int256,
+    receiver: address,
+    data: Bytes[1024],
+    max_value_out: uint256,
+) -> (int256, int256):
+    """
+    @notice The one primitive behind `adjust` and `close`.
+    @param max_value_out value of collateral that may leave, in 1e4 of what is repaid; the largest uint256 is no bound
+    """
+    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(stored)
+    after: position_slot.PositionSlot = before
+    added: uint256 = 0
+    removed: uint256 = 0
+    added, removed = self._split(collateral_delta)
+    borrowed: uint256 = 0
+    repaid: uint256 = 0
+    borrowed, repaid = self._split(debt_delta)
+
+    if removed > before.collateral:
+        errors._raise("not enough collateral")
+    if added > position_slot.MAX_COLLATERAL:
+        errors._raise("amount exceeds 112 bits")
+    # Both below 2**112; the store refuses a sum that is not.
+    after.collateral = unsafe_add(unsafe_sub(before.collateral, removed), added)
+    if borrowed != 0:
+        errors._check_cash(borrowed, sheet.cash)
+        scaled: uint256 = health._scaled_up(borrowed, sheet.debt_index)
+        # Each below 2**113; the stores refuse sums above 2**104.
+        after.scaled_debt = unsafe_add(before.scaled_debt, scaled)
+        sheet.total_scaled_debt = unsafe_add(sheet.total_scaled_debt, scaled)
+        sheet.cash = unsafe_sub(sheet.cash, borrowed)
+    elif repaid != 0:
+        retired: uint256 = 0
+        retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _PARAMS.min_debt)
+        # As in `repay`.
+        after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
+        sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
+        sheet.cash = unsafe_add(sheet.cash, repaid)
+
+    takes_risk: bool = borrowed != 0 or (
+        removed != 0 and after.scaled_debt != 0 and not self._is_reduce_only(before, after)
+    )
+    debt: uint256 = health._debt_up(after.scaled_debt, sheet.debt_index)
+    if takes_risk:
+        after.last_risk_increase = block.timestamp
+        self._check_new_risk(sheet, debt, borrowed != 0)
+    word: uint256 = position_slot._store(position_id, after)
+    if borrowed != 0 or repaid != 0:
+        balance_sheet._store(sheet)
+        stored = sheet
+
+    # Each amount is below 2**122.
+    moved_collateral: int256 = convert(added, int256) - convert(removed, int256)
+    moved_debt: int256 = convert(borrowed, int256) - convert(repaid, int256)
+    if removed != 0:
+        tokens._push(_PARAMS.collateral_token, receiver, removed)
+    if borrowed != 0:
+        tokens._push(_PARAMS.asset, receiver, borrowed)
+    if len(data) != 0:
+        extcall IAdjustCallback(msg.sender).on_adjust(position_id, moved_collateral, moved_debt, data)
+    if added != 0:
+        tokens._pull(_PARAMS.collateral_token, added)
+    if repaid != 0:
+        tokens._pull(_PARAMS.asset, repaid)
+
+    if takes_risk or max_value_out != max_value(uint256):
+        low: uint256 = 0
+        high: uint256 = 0
+        low, high = self._quote()
+        if takes_risk:
+            errors._check_price(low)
+            if not health._is_healthy(debt, health._value_down(after.collateral, low), _PARAMS.initial_ltv):
+                errors._raise("LTV is above initial LTV")
+        if max_value_out != max_value(uint256):
+            errors._check_price(high)
+            if health._value_up(removed, high) * 10_000 > repaid * max_value_out:
+                errors._raise("operator loss bound exceeded")
+    log IMarginVault.Adjusted(
+        account=self._owner(position_id),
+        position_id=position_id,
+        caller=msg.sender,
+        collateral_delta=moved_collateral,
+        debt_delta=moved_debt,
+        slot=word,
+        debt_index=stored.debt_index,
+        supply_index=stored.supply_index,
+    )
+    return moved_collateral, moved_debt
+
+
+@internal
+@pure
+def _split(delta: int256) -> (uint256, uint256):
+    """
+    @notice A signed amount as what comes and what goes.
+    """
+    if delta >= 0:
+        return convert(delta, uint256), 0
+    # -(delta + 1) is at least 0 and at most 2**255 - 1.
+    return 0, unsafe_add(convert(unsafe_sub(-1, delta), uint256), 1)
+
+
+@internal
+@pure
+def _is_reduce_only(before: position_slot.PositionSlot, after: position_slot.PositionSlot) -> bool:
+    """
+    @notice Debt fell, and no faster did the collateral: lenders are no worse off at any price.
+    """
+    # 2**104 * 2**112.
+    return after.scaled_debt < before.scaled_debt and unsafe_mul(
+        after.scaled_debt, before.collateral
+    ) <= unsafe_mul(before.scaled_debt, after.collateral)
+
+
+@internal
+@view
+def _check_new_risk(sheet: IMarginVault.BalanceSheet, debt: uint256, debt_grows: bool):
+    """
+    @notice The rules for taking on risk that need no price: pause, dust and, when debt grows, the caps.
+    """
+    fields: limits.Limits = limits._load()
+    limits._check_not_paused(fields)
+    if debt < _PARAMS.min_debt:
+        errors._raise("debt is below min_debt")
+    if debt_grows:
+        total_debt: uint256 = balance_sheet._total_debt_up(sheet)
+        if total_debt > fields.debt_cap:
+            errors._raise("debt cap is full")
+        # Each below 2**122.
+        if unsafe_add(sheet.cash, total_debt) > balance_sheet.MAX_ASSETS:
+            errors._raise("vault is full")
+
+
+# ---- liquidate -------------------------------------------------------------------------------------------------------
+
+@external
+def liquidate(
+    position_id: uint256, max_repay: uint256, min_seized: uint256, receiver: address, data: Bytes[1024]
+) -> (uint256, uint256):
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    if fields.scaled_debt == 0:
+        errors._raise("position is healthy")
+    if fields.last_risk_increase >= block.timestamp:
+        errors._raise("risk rose in this block")
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    high: uint256 = self._high()
+    outcome: IMarginVault.Liquidation = liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
+    if outcome.seized < min_seized:
+        errors._raise("seized is below min_seized")
+
+    # Seized <= collateral and retired <= scaled debt <= total (see liquidation); each payment below 2**138.
+    fields.collateral = unsafe_sub(fields.collateral, outcome.seized)
+    fields.scaled_debt = unsafe_sub(fields.scaled_debt, outcome.scaled_retired)
+    word: uint256 = position_slot._store(position_id, fields)
+    paid: uint256 = unsafe_add(outcome.repaid, outcome.cut)
+    sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, outcome.scaled_retired)
+    sheet.cash = unsafe_add(sheet.cash, paid)
+    if outcome.loss != 0:
+        sheet.supply_index = self._socialise(position_id, sheet)
+    balance_sheet._store(sheet)
+
+    tokens._push(_PARAMS.collateral_token, receiver, outcome.seized)
+    if len(data) != 0:
+        extcall ILiquidateCallback(msg.sender).on_liquidate(position_id, outcome.seized, paid, data)
+    tokens._pull(_PARAMS.asset, paid)
+    log IMarginVault.Liquidated(
+        account=self._owner(position_id),
+        position_id=position_id,
+        liquidator=msg.sender,
+        seized=outcome.seized,
+        repaid=outcome.repaid,
+        cut=outcome.cut,
+        loss=outcome.loss,
+        slot=word,
+        debt_index=sheet.debt_index,
+        supply_index=sheet.supply_index,
+    )
+    return outcome.seized, paid
+
+
+@internal
+def _socialise(position_id: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice The supply index after a write-off; logs what the reserve could not take.
+    """
+    supply_index: uint256 = balance_sheet._socialise(sheet)
+    if supply_index != sheet.supply_index:
+        log IMarginVault.LossSocialised(
+            position_id=position_id,
+            amount=balance_sheet._shortfall_up(sheet),
+            supply_index=supply_index,
+        )
+    return supply_index
+
+
+# ---- books -----------------------------------------------------------------------------------------------------------
+
+@external
+def accrue():
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    balance_sheet._store(sheet)
+    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
+
+
+@external
+def fund_reserve(amount: uint256):
+    errors._check_amount(amount, balance_sheet.MAX_ASSETS)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    # Each below 2**122.
+    sheet.cash = unsafe_add(sheet.cash, amount)
+    if unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)) > balance_sheet.MAX_ASSETS:
+        errors._raise("vault is full")
+    balance_sheet._store(sheet)
+    tokens._pull(_PARAMS.asset, amount)
+    log IMarginVault.ReserveFunded(caller=msg.sender, amount=amount)
+    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
+
+
+# ---- read ------------------------------------------------------------------------------------------------------------
+
+@external
+@view
+def parameters() -> IMarginVault.VaultParams:
+    return _PARAMS
+
+
+@external
+@view
+def current_balance_sheet() -> IMarginVault.BalanceSheet:
+    return lender_shares._now()
+
+
+@external
+@view
+def current_limits() -> (uint256, uint256, uint256):
+    fields: limits.Limits = limits._load()
+    return fields.supply_cap, fields.debt_cap, fields.paused_until
+
+
+@external
+@view
+def reserve() -> uint256:
+    return balance_sheet._reserve_down(lender_shares._now())
+
+
+@external
+@view
+def slot(position_id: uint256) -> uint256:
+    return position_slot._load_word(position_id)
+
+
+@external
+@view
+def position(position_id: uint256) -> IMarginVault.Position:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    return IMarginVault.Position(
+        collateral=fields.collateral, debt=self._debt(fields), last_risk_increase=fields.last_risk_increase
+    )
+
+
+@external
+@view
+def ltv(position_id: uint256) -> uint256:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    if fields.scaled_debt == 0:
+        return 0
+    return health._ltv_up(self._debt(fields), health._value_down(fields.collateral, self._high()))
+
+
+@external
+@view
+def is_healthy(position_id: uint256) -> bool:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    if fields.scaled_debt == 0:
+        return True
+    return health._is_healthy(
+        self._debt(fields), health._value_down(fields.collateral, self._high()), _PARAMS.liquidation_ltv
+    )
+
+
+@external
+@view
+def liquidation_price(position_id: uint256) -> uint256:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    return health._trigger_price_up(self._debt(fields), fields.collateral, _PARAMS.liquidation_ltv)
+
+
+@external
+@view
+def max_borrow(position_id: uint256) -> uint256:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    sheet: IMarginVault.BalanceSheet = lender_shares._now()
+    caps: limits.Limits = limits._load()
+    if limits._is_paused(caps) or fields.collateral == 0:
+        return 0
+    low: uint256 = self._quote()[0]
+    bound: uint256 = health._debt_bound_down(health._value_down(fields.collateral, low), _PARAMS.initial_ltv)
+    amount: uint256 = min(
+        health._room_down(fields.scaled_debt, sheet.debt_index, bound),
+        health._room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap),
+    )
+    amount = min(amount, sheet.cash)
+    scaled: uint256 = fields.scaled_debt + health._scaled_up(amount, sheet.debt_index)
+    if health._debt_up(scaled, sheet.debt_index) < _PARAMS.min_debt:
+        return 0
+    return amount
+
+
+@external
+@view
+def max_withdraw_collateral(position_id: uint256) -> uint256:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    if fields.scaled_debt == 0:
+        return fields.collateral
+    debt: uint256 = self._debt(fields)
+    low: uint256 = self._quote()[0]
+    if low == 0 or debt < _PARAMS.min_debt or limits._is_paused(limits._load()):
+        return 0
+    kept: uint256 = health._collateral_needed_up(debt, low, _PARAMS.initial_ltv)
+    return fields.collateral - min(fields.collateral, kept)
+
+
+@external
+@view
+def preview_liquidation(position_id: uint256, max_repay: uint256) -> IMarginVault.Liquidation:
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    high: uint256 = self._high()
+    sheet: IMarginVault.BalanceSheet = lender_shares._now()
+    debt: uint256 = health._debt_up(fields.scaled_debt, sheet.debt_index)
+    if fields.last_risk_increase >= block.timestamp or health._is_healthy(
+        debt, health._value_down(fields.collateral, high), _PARAMS.liquidation_ltv
+    ):
+        return empty(IMarginVault.Liquidation)
+    return liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
+
+
+@internal
+@view
+def _debt(fields: position_slot.PositionSlot) -> uint256:
+    """
+    @notice What the position owes now, asset units.
+    """
+    if fields.scaled_debt == 0:
+        return 0
+    sheet: IMarginVault.BalanceSheet = lender_shares._now()
+    return health._debt_up(fields.scaled_debt, sheet.debt_index)
+
+
+@internal
+@view
+def _quote() -> (uint256, uint256):
+    """
+    @notice The oracle's low and high; its own reason when it has none.
+    """
+    low: uint256 = 0
+    high: uint256 = 0
+    low, high = staticcall IPriceOracle(_PARAMS.oracle).quote()
+    if low > high:
+        errors._raise("oracle low exceeds high")
+    return low, high
+
+
+@internal
+@view
+def _high() -> uint256:
+    high: uint256 = self._quote()[1]
+    errors._check_price(high)
+    return high
+
+
+@internal
+@pure
+def _owner(position_id: uint256) -> address:
+    return convert(position_id >> 96, address)

@@ -1,0 +1,166 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title authority
+@license GNU Affero General Public License v3.0 only
+@notice Curator and guardian: caps, an expiring pause of new risk, the reserve's excess, the hand-over. Nothing else can
+        be changed, by anyone, and none of it stops an exit or reaches a position (AUTH-2).
+"""
+
+from ..interfaces import IMarginVault
+from . import accrual
+from . import balance_sheet
+from . import errors
+from . import fixed_point
+from . import limits
+from . import tokens
+
+uses: accrual
+uses: balance_sheet
+uses: limits
+
+
+MAX_PAUSE: constant(uint256) = 7 * 86_400
+COLLECTION_DELAY: constant(uint256) = 3 * 86_400
+COLLECTION_EXPIRY: constant(uint256) = 10 * 86_400
+
+_ASSET: immutable(address)
+_RESERVE_TARGET: immutable(uint256)
+
+curator: public(address)
+guardian: public(address)
+pending_curator: public(address)
+_pending_amount: uint256
+_announced_at: uint256
+
+
+@deploy
+def __init__(asset: address, reserve_target: uint256, curator: address, guardian: address):
+    _ASSET = asset
+    _RESERVE_TARGET = reserve_target
+    self.curator = curator
+    self.guardian = guardian
+    log IMarginVault.CuratorTransferred(curator=curator)
+    log IMarginVault.GuardianSet(guardian=guardian)
+
+
+@external
+def set_caps(supply_cap: uint256, debt_cap: uint256):
+    fields: limits.Limits = limits._load()
+    if msg.sender != self.curator:
+        self._check_guardian()
+        if supply_cap > fields.supply_cap or debt_cap > fields.debt_cap:
+            errors._raise("guardian may only lower caps")
+    fields.supply_cap = supply_cap
+    fields.debt_cap = debt_cap
+    limits._store(fields)
+    log IMarginVault.CapsSet(supply_cap=supply_cap, debt_cap=debt_cap)
+
+
+@external
+def pause_new_risk(until: uint256):
+    # block.timestamp fits 40 bits, see balance_sheet.
+    if until > unsafe_add(block.timestamp, MAX_PAUSE):
+        errors._raise("pause exceeds 7 days")
+    fields: limits.Limits = limits._load()
+    if msg.sender != self.curator:
+        self._check_guardian()
+        if until <= block.timestamp:
+            errors._raise("pause ends in the past")
+        if block.timestamp < unsafe_add(fields.paused_until, MAX_PAUSE):
+            errors._raise("last pause ended < 7 days ago")
+    fields.paused_until = until
+    limits._store(fields)
+    log IMarginVault.NewRiskPaused(until=until)
+
+
+@external
+def set_guardian(guardian: address):
+    self._check_curator()
+    self.guardian = guardian
+    log IMarginVault.GuardianSet(guardian=guardian)
+
+
+@external
+def transfer_curator(new_curator: address):
+    self._check_curator()
+    self.pending_curator = new_curator
+    log IMarginVault.CuratorTransferStarted(new_curator=new_curator)
+
+
+@external
+def accept_curator():
+    if msg.sender != self.pending_curator:
+        errors._raise("caller is not pending curator")
+    self.curator = msg.sender
+    self.pending_curator = empty(address)
+    log IMarginVault.CuratorTransferred(curator=msg.sender)
+
+
+@external
+def announce_reserve_collection(amount: uint256):
+    self._check_curator()
+    errors._check_amount(amount, balance_sheet.MAX_CASH)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    self._check_excess(amount, sheet)
+    self._pending_amount = amount
+    self._announced_at = block.timestamp
+    log IMarginVault.ReserveCollectionAnnounced(
+        amount=amount, executable_at=unsafe_add(block.timestamp, COLLECTION_DELAY)
+    )
+
+
+@external
+def collect_reserve(receiver: address):
+    self._check_curator()
+    amount: uint256 = self._pending_amount
+    if amount == 0:
+        errors._raise("no collection announced")
+    elapsed: uint256 = unsafe_sub(block.timestamp, self._announced_at)
+    if elapsed < COLLECTION_DELAY:
+        errors._raise("collection is too early")
+    if elapsed > COLLECTION_EXPIRY:
+        errors._raise("announcement has expired")
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    self._check_excess(amount, sheet)
+    errors._check_cash(amount, sheet.cash)
+    sheet.cash = unsafe_sub(sheet.cash, amount)
+    balance_sheet._store(sheet)
+    self._pending_amount = 0
+    tokens._push(_ASSET, receiver, amount)
+    log IMarginVault.ReserveCollected(receiver=receiver, amount=amount)
+    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
+
+
+@external
+@view
+def pending_collection() -> (uint256, uint256):
+    if self._pending_amount == 0:
+        return 0, 0
+    return self._pending_amount, unsafe_add(self._announced_at, COLLECTION_DELAY)
+
+
+@internal
+@view
+def _check_curator():
+    if msg.sender != self.curator:
+        errors._raise("caller is not the curator")
+
+
+@internal
+@view
+def _check_guardian():
+    if msg.sender != self.guardian:
+        errors._raise("caller is not the guardian")
+
+
+@internal
+@view
+def _check_excess(amount: uint256, sheet: IMarginVault.BalanceSheet):
+    """
+    @notice At most the reserve above `reserve_target * total_debt`, asset units.
+    """
+    reserve: uint256 = balance_sheet._reserve_down(sheet)
+    kept: uint256 = fixed_point._div_up(balance_sheet._total_debt_up(sheet) * _RESERVE_TARGET, fixed_point.WAD)
+    if amount + kept > reserve:
+        errors._raise("amount exceeds the excess")

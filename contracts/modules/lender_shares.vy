@@ -1,0 +1,341 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title lender_shares
+@license GNU Affero General Public License v3.0 only
+@notice The lender side: ERC-4626 + ERC-20 + ERC-2612 over the books. Own code, because the total supply is a field of a
+        packed word.
+@dev A share is worth the supply index, never a balance: a donation changes no view, so there is no inflation attack and
+     no virtual share (BOOK-5). Every conversion rounds against the caller (RND-1).
+"""
+
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC4626
+
+from ..interfaces import IMarginVault
+from . import accrual
+from . import balance_sheet
+from . import errors
+from . import fixed_point
+from . import limits
+from . import signatures
+from . import tokens
+
+uses: accrual
+uses: balance_sheet
+uses: limits
+uses: signatures
+
+
+# Below it, after a near-total loss, a share is too fine a unit to sell.
+MIN_SUPPLY_INDEX: constant(uint256) = 10**12
+_PERMIT_TYPEHASH: constant(bytes32) = keccak256(
+    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+)
+
+asset: public(immutable(address))
+name: public(immutable(String[50]))
+symbol: public(immutable(String[32]))
+decimals: public(immutable(uint8))
+
+balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
+
+
+@deploy
+def __init__(asset_: address, name_: String[50], symbol_: String[32], decimals_: uint8):
+    asset = asset_
+    name = name_
+    symbol = symbol_
+    decimals = decimals_
+
+
+# ---- ERC-4626: fund --------------------------------------------------------------------------------------------------
+
+@external
+def deposit(assets: uint256, receiver: address) -> uint256:
+    errors._check_amount(assets, balance_sheet.MAX_ASSETS)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    shares: uint256 = self._to_shares_down(assets, sheet)
+    self._enter(sheet, assets, shares, receiver)
+    return shares
+
+
+@external
+def mint(shares: uint256, receiver: address) -> uint256:
+    errors._check_amount(shares, balance_sheet.MAX_SHARES)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    assets: uint256 = self._to_assets_up(shares, sheet)
+    self._enter(sheet, assets, shares, receiver)
+    return assets
+
+
+@external
+def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
+    errors._check_amount(assets, balance_sheet.MAX_CASH)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    shares: uint256 = self._to_shares_up(assets, sheet)
+    self._leave(sheet, assets, shares, receiver, owner)
+    return shares
+
+
+@external
+def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
+    errors._check_amount(shares, balance_sheet.MAX_SHARES)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    assets: uint256 = self._to_assets_down(shares, sheet)
+    self._leave(sheet, assets, shares, receiver, owner)
+    return assets
+
+
+@internal
+def _enter(sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, receiver: address):
+    if sheet.supply_index < MIN_SUPPLY_INDEX:
+        errors._raise("supply index is too low")
+    if shares == 0:
+        errors._raise("shares are zero")
+    errors._check_receiver(receiver)
+    fields: limits.Limits = limits._load()
+    limits._check_not_paused(fields)
+    # Each below 2**122.
+    supply: uint256 = unsafe_add(unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)), assets)
+    if supply > fields.supply_cap:
+        errors._raise("supply cap is full")
+
+    books: IMarginVault.BalanceSheet = sheet
+    # cash + assets <= supply_cap; both shares below 2**104, and the store refuses more.
+    books.cash = unsafe_add(sheet.cash, assets)
+    books.total_shares = unsafe_add(sheet.total_shares, shares)
+    balance_sheet._store(books)
+    # A balance is at most total_shares.
+    self.balanceOf[receiver] = unsafe_add(self.balanceOf[receiver], shares)
+    tokens._pull(asset, assets)
+    log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
+    log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
+    log IMarginVault.Accrued(debt_index=books.debt_index, supply_index=books.supply_index)
+
+
+@internal
+def _leave(
+    sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, receiver: address, owner: address
+):
+    if msg.sender != owner:
+        self._spend_allowance(owner, shares)
+    balance: uint256 = self.balanceOf[owner]
+    errors._check_shares(shares, balance)
+    errors._check_cash(assets, sheet.cash)
+    self.balanceOf[owner] = unsafe_sub(balance, shares)
+
+    books: IMarginVault.BalanceSheet = sheet
+    # assets <= cash; shares <= balance <= total_shares.
+    books.cash = unsafe_sub(sheet.cash, assets)
+    books.total_shares = unsafe_sub(sheet.total_shares, shares)
+    balance_sheet._store(books)
+    tokens._push(asset, receiver, assets)
+    log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
+    log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
+    log IMarginVault.Accrued(debt_index=books.debt_index, supply_index=books.supply_index)
+
+
+# ---- ERC-20 and ERC-2612: hand on ------------------------------------------------------------------------------------
+
+@external
+def transfer(receiver: address, amount: uint256) -> bool:
+    self._transfer(msg.sender, receiver, amount)
+    return True
+
+
+@external
+def transferFrom(owner: address, receiver: address, amount: uint256) -> bool:
+    self._spend_allowance(owner, amount)
+    self._transfer(owner, receiver, amount)
+    return True
+
+
+@external
+def approve(spender: address, amount: uint256) -> bool:
+    self._approve(msg.sender, spender, amount)
+    return True
+
+
+@external
+def permit(
+    owner: address, spender: address, amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
+):
+    nonce: uint256 = signatures._use_nonce(owner, deadline)
+    struct_hash: bytes32 = keccak256(abi_encode(_PERMIT_TYPEHASH, owner, spender, amount, nonce, deadline))
+    signatures._check(owner, struct_hash, concat(r, s, convert(v, bytes1)))
+    self._approve(owner, spender, amount)
+
+
+@internal
+def _transfer(owner: address, receiver: address, amount: uint256):
+    errors._check_receiver(receiver)
+    balance: uint256 = self.balanceOf[owner]
+    errors._check_shares(amount, balance)
+    self.balanceOf[owner] = unsafe_sub(balance, amount)
+    # A balance is at most total_shares < 2**104; read after the write above, since owner may be receiver.
+    self.balanceOf[receiver] = unsafe_add(self.balanceOf[receiver], amount)
+    log IERC20.Transfer(sender=owner, receiver=receiver, value=amount)
+
+
+@internal
+def _approve(owner: address, spender: address, amount: uint256):
+    self.allowance[owner][spender] = amount
+    log IERC20.Approval(owner=owner, spender=spender, value=amount)
+
+
+@internal
+def _spend_allowance(owner: address, amount: uint256):
+    allowed: uint256 = self.allowance[owner][msg.sender]
+    if allowed != max_value(uint256):
+        if amount > allowed:
+            errors._raise("not enough allowance")
+        self.allowance[owner][msg.sender] = unsafe_sub(allowed, amount)
+
+
+# ---- ERC-4626: read --------------------------------------------------------------------------------------------------
+
+@external
+@view
+def totalSupply() -> uint256:
+    return balance_sheet._load().total_shares
+
+
+@external
+@view
+def totalAssets() -> uint256:
+    return balance_sheet._scaled_claims(self._now()) // fixed_point.WAD
+
+
+@external
+@view
+def convertToShares(assets: uint256) -> uint256:
+    return self._to_shares_down(assets, self._now())
+
+
+@external
+@view
+def convertToAssets(shares: uint256) -> uint256:
+    return self._to_assets_down(shares, self._now())
+
+
+@external
+@view
+def previewDeposit(assets: uint256) -> uint256:
+    return self._to_shares_down(assets, self._now())
+
+
+@external
+@view
+def previewMint(shares: uint256) -> uint256:
+    return self._to_assets_up(shares, self._now())
+
+
+@external
+@view
+def previewWithdraw(assets: uint256) -> uint256:
+    return self._to_shares_up(assets, self._now())
+
+
+@external
+@view
+def previewRedeem(shares: uint256) -> uint256:
+    return self._to_assets_down(shares, self._now())
+
+
+@external
+@view
+def maxDeposit(receiver: address) -> uint256:
+    return self._max_deposit(self._now())
+
+
+@external
+@view
+def maxMint(receiver: address) -> uint256:
+    sheet: IMarginVault.BalanceSheet = self._now()
+    return self._to_shares_down(self._max_deposit(sheet), sheet)
+
+
+@external
+@view
+def maxWithdraw(owner: address) -> uint256:
+    sheet: IMarginVault.BalanceSheet = self._now()
+    return min(self._to_assets_down(self.balanceOf[owner], sheet), sheet.cash)
+
+
+@external
+@view
+def maxRedeem(owner: address) -> uint256:
+    sheet: IMarginVault.BalanceSheet = self._now()
+    # The last shares whose floor is within cash.
+    if sheet.supply_index == 0:
+        return self.balanceOf[owner]
+    return min(self.balanceOf[owner], self._to_shares_down(sheet.cash, sheet))
+
+
+@internal
+@view
+def _now() -> IMarginVault.BalanceSheet:
+    sheet: IMarginVault.BalanceSheet = empty(IMarginVault.BalanceSheet)
+    failed: bool = False
+    sheet, failed = accrual._accrued(balance_sheet._load())
+    return sheet
+
+
+@internal
+@view
+def _max_deposit(sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice What fits under the supply cap and the width of the total shares, asset units; at least one share's worth or 0.
+    """
+    fields: limits.Limits = limits._load()
+    supply: uint256 = sheet.cash + balance_sheet._total_debt_up(sheet)
+    if sheet.supply_index < MIN_SUPPLY_INDEX or limits._is_paused(fields) or supply >= fields.supply_cap:
+        return 0
+    # total_shares <= MAX_SHARES by the store.
+    room: uint256 = self._to_assets_down(unsafe_sub(balance_sheet.MAX_SHARES, sheet.total_shares), sheet)
+    largest: uint256 = min(unsafe_sub(fields.supply_cap, supply), room)
+    if self._to_shares_down(largest, sheet) == 0:
+        return 0
+    return largest
+
+
+@internal
+@pure
+def _to_shares_down(assets: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice `floor(assets * 1e18 / supply_index)`, shares; 0 when shares are worthless.
+    """
+    if sheet.supply_index == 0:
+        return 0
+    return assets * fixed_point.WAD // sheet.supply_index
+
+
+@internal
+@pure
+def _to_shares_up(assets: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice `ceil(assets * 1e18 / supply_index)`, shares; more than there can be when shares are worthless.
+    """
+    if sheet.supply_index == 0:
+        return max_value(uint256)
+    return fixed_point._div_up(assets * fixed_point.WAD, sheet.supply_index)
+
+
+@internal
+@pure
+def _to_assets_down(shares: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice `floor(shares * supply_index / 1e18)`, asset units.
+    """
+    return shares * sheet.supply_index // fixed_point.WAD
+
+
+@internal
+@pure
+def _to_assets_up(shares: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+    """
+    @notice `ceil(shares * supply_index / 1e18)`, asset units.
+    """
+    return fixed_point._div_up(shares * sheet.supply_index, fixed_point.WAD)

@@ -1,0 +1,115 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title operators
+@license GNU Affero General Public License v3.0 only
+@notice What an account lets others do with its positions, one word an operator, and the only code that packs it.
+@dev Bits of the word:
+          18..3    max_loss_bps        1e4
+           2..0    permissions         INCREASE 1, REDUCE 2, WITHDRAW 4
+     Only the owner sets operators, by call or by signature (AUTH-1).
+"""
+
+from ..interfaces import IMarginVault
+from . import errors
+from . import signatures
+
+uses: signatures
+
+
+_PERMISSION_BITS: constant(uint256) = 3
+_ALL_PERMISSIONS: constant(uint256) = 7
+_MAX_BPS: constant(uint256) = 10_000
+_SET_OPERATOR_TYPEHASH: constant(bytes32) = keccak256(
+    "SetOperator(address owner,address operator,uint256 permissions,uint256 max_loss_bps,uint256 nonce,uint256 deadline)"
+)
+
+_words: HashMap[address, HashMap[address, uint256]]
+
+
+@external
+def set_operator(operator: address, permissions: IMarginVault.Permission, max_loss_bps: uint256):
+    self._set(msg.sender, operator, permissions, max_loss_bps)
+
+
+@external
+def set_operator_with_signature(
+    owner: address,
+    operator: address,
+    permissions: IMarginVault.Permission,
+    max_loss_bps: uint256,
+    deadline: uint256,
+    signature: Bytes[65],
+):
+    nonce: uint256 = signatures._use_nonce(owner, deadline)
+    signatures._check(
+        owner,
+        keccak256(
+            abi_encode(_SET_OPERATOR_TYPEHASH, owner, operator, permissions, max_loss_bps, nonce, deadline)
+        ),
+        signature,
+    )
+    self._set(owner, operator, permissions, max_loss_bps)
+
+
+@external
+@view
+def operator_permissions(owner: address, operator: address) -> (IMarginVault.Permission, uint256):
+    return self._unpack(self._words[owner][operator])
+
+
+@internal
+@pure
+def _unpack(word: uint256) -> (IMarginVault.Permission, uint256):
+    return convert(word & _ALL_PERMISSIONS, IMarginVault.Permission), word >> _PERMISSION_BITS
+
+
+@internal
+def _set(owner: address, operator: address, permissions: IMarginVault.Permission, max_loss_bps: uint256):
+    if operator == empty(address) or operator == owner:
+        errors._raise("operator is zero or the owner")
+    if max_loss_bps > _MAX_BPS:
+        errors._raise("loss bound exceeds 10000 bps")
+    self._words[owner][operator] = (max_loss_bps << _PERMISSION_BITS) | convert(permissions, uint256)
+    log IMarginVault.OperatorSet(
+        owner=owner, operator=operator, permissions=permissions, max_loss_bps=max_loss_bps
+    )
+
+
+@internal
+@view
+def _authorise(owner: address, borrows: bool, withdraws: bool, reduces: bool) -> uint256:
+    """
+    @notice Refuses a caller who may not do this with `owner`'s positions; returns the bound on the value of collateral
+            taken out, in 1e4 of what is repaid, or the largest uint256 where there is none.
+    """
+    if msg.sender == owner:
+        return max_value(uint256)
+    permissions: IMarginVault.Permission = empty(IMarginVault.Permission)
+    max_loss_bps: uint256 = 0
+    permissions, max_loss_bps = self._unpack(self._words[owner][msg.sender])
+    if permissions == empty(IMarginVault.Permission):
+        errors._raise("caller is not an operator")
+    if borrows and IMarginVault.Permission.INCREASE not in permissions:
+        errors._raise("operator may not borrow")
+    if not withdraws or IMarginVault.Permission.WITHDRAW in permissions:
+        return max_value(uint256)
+    if not reduces or IMarginVault.Permission.REDUCE not in permissions:
+        errors._raise("operator may not withdraw")
+    # Both at most 10_000.
+    return unsafe_add(_MAX_BPS, max_loss_bps)
+
+
+@internal
+@view
+def _authorise_close(owner: address):
+    """
+    @notice Closing takes REDUCE and WITHDRAW.
+    """
+    if msg.sender == owner:
+        return
+    permissions: IMarginVault.Permission = self._unpack(self._words[owner][msg.sender])[0]
+    if IMarginVault.Permission.REDUCE not in permissions:
+        errors._raise("operator may not reduce")
+    if IMarginVault.Permission.WITHDRAW not in permissions:
+        errors._raise("operator may not withdraw")

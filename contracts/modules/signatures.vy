@@ -1,0 +1,53 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title signatures
+@license GNU Affero General Public License v3.0 only
+@notice EIP-712 messages of this vault, each good once, before its deadline, on this chain and vault (AUTH-1).
+"""
+
+from snekmate.utils import eip712_domain_separator
+from snekmate.utils import signature_checker
+
+from . import errors
+
+initializes: eip712_domain_separator
+
+
+nonces: public(HashMap[address, uint256])
+
+
+@deploy
+def __init__(name: String[50]):
+    eip712_domain_separator.__init__(name, "1")
+
+
+@external
+@view
+def DOMAIN_SEPARATOR() -> bytes32:
+    return eip712_domain_separator._domain_separator_v4()
+
+
+@internal
+def _use_nonce(owner: address, deadline: uint256) -> uint256:
+    """
+    @notice The nonce that a message signed by `owner` must bear; each counts once.
+    """
+    if block.timestamp > deadline:
+        errors._raise("signature has expired")
+    nonce: uint256 = self.nonces[owner]
+    # One more a message; no account signs 2**256 of them.
+    self.nonces[owner] = unsafe_add(nonce, 1)
+    return nonce
+
+
+@internal
+@view
+def _check(signer: address, struct_hash: bytes32, signature: Bytes[65]):
+    """
+    @notice Signed by an account with a key, or approved by a contract wallet (ERC-1271).
+    """
+    digest: bytes32 = eip712_domain_separator._hash_typed_data_v4(struct_hash)
+    # Recovery fails with the zero address, which must not sign for itself.
+    if signer == empty(address) or not signature_checker._is_valid_signature_now(signer, digest, signature):
+        errors._raise("signature is invalid")
