@@ -7,6 +7,8 @@ from hypothesis import settings
 
 from tests.support.network import only_loopback
 
+pytest_plugins = ["tests.support.chain"]
+
 # The same examples on every run, and no verdict from a busy machine's clock.
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("repeatable")

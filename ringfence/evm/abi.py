@@ -1,0 +1,357 @@
+"""ABI encoding and decoding, compiled once per function or event.
+
+Words (integers, booleans, addresses, fixed bytes) and byte strings at the top level, which is what
+the hot calls are made of, go through closures of our own; a signature that holds an array or a
+struct goes through eth_abi. Both give the same bytes and the same values: integers, bools, bytes,
+str, checksummed addresses, tuples; a struct, and several named results, come as a named tuple.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from eth_abi.abi import default_codec
+from eth_abi.exceptions import DecodingError as LibraryDecodingError
+from eth_abi.exceptions import EncodingError as LibraryEncodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from ringfence.evm.errors import EncodingError
+
+AbiValue: TypeAlias = Any
+"""A Python value of some ABI type: int, bool, bytes, str, or a tuple or list of them."""
+
+AbiEntry: TypeAlias = Mapping[str, Any]
+"""One entry of a contract's ABI, or one of its inputs, as the compiler prints it."""
+
+Encoder: TypeAlias = Callable[[Sequence[AbiValue]], bytes]
+Decoder: TypeAlias = Callable[[bytes], tuple[AbiValue, ...]]
+
+_BAD_VALUE = (ValueError, TypeError, OverflowError, KeyError)
+_INTEGER = re.compile(r"^(u?)int(\d+)$")
+_FIXED_BYTES = re.compile(r"^bytes(\d+)$")
+_ARRAY = re.compile(r"^(.*)\[(\d*)\]$")
+
+
+@runtime_checkable
+class HasAddress(Protocol):
+    """An account or a contract: whatever says its address."""
+
+    @property
+    def address(self) -> str:
+        """The checksummed address."""
+
+
+Addressable: TypeAlias = str | bytes | HasAddress
+"""An address in any form: hex string, 20 bytes, an account, a contract."""
+
+
+@lru_cache(maxsize=65_536)
+def checksum(address: bytes) -> str:
+    """Return the checksummed form of 20 address bytes."""
+    return str(to_checksum_address(address))
+
+
+@lru_cache(maxsize=65_536)
+def _parse_address(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != 20:
+        raise EncodingError(f"{text!r} is not an address; pass 0x and 40 hex digits")
+    return raw
+
+
+def address_bytes(address: Addressable) -> bytes:
+    """Return the 20 bytes of an address in any form; raise EncodingError for anything else."""
+    if isinstance(address, str):
+        return _parse_address(address)
+    if isinstance(address, bytes | bytearray):
+        if len(address) != 20:
+            raise EncodingError(f"an address has 20 bytes, not {len(address)}")
+        return bytes(address)
+    text = getattr(address, "address", None)
+    if not isinstance(text, str):
+        raise EncodingError(f"{address!r} is not an address, an account or a contract")
+    return _parse_address(text)
+
+
+def type_name(entry: AbiEntry) -> str:
+    """Return the canonical type of an ABI input or output, structs written out as tuples."""
+    kind = str(entry["type"])
+    if kind.startswith("tuple"):
+        inner = ",".join(type_name(part) for part in entry["components"])
+        return f"({inner}){kind.removeprefix('tuple')}"
+    return kind
+
+
+def signature(entry: AbiEntry) -> str:
+    """Return `name(type,...)` of a function or an event."""
+    return f"{entry['name']}({','.join(type_name(part) for part in entry['inputs'])})"
+
+
+def selector(entry: AbiEntry) -> bytes:
+    """Return the first 4 bytes of the hash of a function's signature."""
+    return keccak(text=signature(entry))[:4]
+
+
+def event_topic(entry: AbiEntry) -> bytes:
+    """Return the 32 bytes that open an event's topics."""
+    return keccak(text=signature(entry))
+
+
+# Words
+
+
+def _integer_encoder(signed: bool, bits: int) -> Callable[[AbiValue], bytes]:
+    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+
+    def encode(value: AbiValue) -> bytes:
+        if not low <= value < high:
+            raise ValueError(f"{value} does not fit {'' if signed else 'u'}int{bits}")
+        return int.to_bytes(value, 32, "big", signed=signed)
+
+    return encode
+
+
+def _fixed_bytes_encoder(size: int) -> Callable[[AbiValue], bytes]:
+    def encode(value: AbiValue) -> bytes:
+        raw = bytes(value)
+        if isinstance(value, int) or len(raw) > size:
+            raise ValueError(f"{value!r} does not fit bytes{size}")
+        return raw.ljust(32, b"\0")
+
+    return encode
+
+
+def _encode_bool(value: AbiValue) -> bytes:
+    if value is not True and value is not False:
+        raise TypeError(f"{value!r} is not a bool")
+    return b"\0" * 31 + (b"\1" if value else b"\0")
+
+
+def _encode_address(value: AbiValue) -> bytes:
+    return b"\0" * 12 + address_bytes(value)
+
+
+def _word_encoder(kind: str) -> Callable[[AbiValue], bytes] | None:
+    if match := _INTEGER.match(kind):
+        return _integer_encoder(match[1] == "", int(match[2]))
+    if match := _FIXED_BYTES.match(kind):
+        return _fixed_bytes_encoder(int(match[1]))
+    return {"bool": _encode_bool, "address": _encode_address}.get(kind)
+
+
+def _tail_encoder(kind: str) -> Callable[[AbiValue], bytes] | None:
+    if kind not in ("bytes", "string"):
+        return None
+
+    def encode(value: AbiValue) -> bytes:
+        if kind == "string":
+            raw = str.encode(value)
+        elif isinstance(value, bytes | bytearray | memoryview):
+            raw = bytes(value)
+        else:
+            raise TypeError(f"{value!r} is not bytes")
+        return len(raw).to_bytes(32, "big") + raw + b"\0" * (-len(raw) % 32)
+
+    return encode
+
+
+def _plain(entry: AbiEntry, value: AbiValue) -> AbiValue:
+    """Turn accounts and contracts into addresses and named structs into tuples, for eth_abi."""
+    kind = str(entry["type"])
+    if match := _ARRAY.match(kind):
+        inner = {**entry, "type": match[1]}
+        return [_plain(inner, item) for item in value]
+    if kind == "tuple":
+        parts = entry["components"]
+        if isinstance(value, Mapping):
+            value = [value[part["name"]] for part in parts]
+        return tuple(_plain(part, item) for part, item in zip(parts, value, strict=True))
+    return address_bytes(value) if kind == "address" else value
+
+
+def _library_encoder(inputs: Sequence[AbiEntry]) -> Encoder:
+    kinds = [type_name(entry) for entry in inputs]
+
+    def encode(values: Sequence[AbiValue]) -> bytes:
+        plain = [_plain(entry, value) for entry, value in zip(inputs, values, strict=True)]
+        return default_codec.encode(kinds, plain)
+
+    return encode
+
+
+def make_encoder(inputs: Sequence[AbiEntry]) -> Encoder:
+    """Return a function that encodes a sequence of as many values as there are `inputs`.
+
+    The returned function raises EncodingError when a value does not fit its type.
+    """
+    kinds = [type_name(entry) for entry in inputs]
+    encode_word = [_word_encoder(kind) for kind in kinds]
+    encode_tail = [_tail_encoder(kind) for kind in kinds]
+    columns = list(zip(encode_word, encode_tail, strict=True))
+    encode_fast: Encoder
+    if all(word is not None for word in encode_word):
+        words = [word for word in encode_word if word is not None]
+
+        def encode_fast(values: Sequence[AbiValue]) -> bytes:
+            return b"".join([word(value) for word, value in zip(words, values, strict=True)])
+
+    elif all(word is not None or tail is not None for word, tail in columns):
+        head_size = 32 * len(kinds)
+
+        def encode_fast(values: Sequence[AbiValue]) -> bytes:
+            heads, tails, offset = [], [], head_size
+            for (word, tail), value in zip(columns, values, strict=True):
+                if word is not None:
+                    heads.append(word(value))
+                elif tail is not None:
+                    encoded = tail(value)
+                    heads.append(offset.to_bytes(32, "big"))
+                    tails.append(encoded)
+                    offset += len(encoded)
+            return b"".join(heads + tails)
+
+    else:
+        encode_fast = _library_encoder(inputs)
+
+    def encode(values: Sequence[AbiValue]) -> bytes:
+        try:
+            return encode_fast(values)
+        except (*_BAD_VALUE, LibraryEncodingError) as error:
+            raise EncodingError(f"cannot encode ({', '.join(kinds)}): {error}") from error
+
+    return encode
+
+
+# Results
+
+
+def _integer_decoder(signed: bool, bits: int) -> Callable[[bytes], AbiValue]:
+    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+
+    def decode(word: bytes) -> AbiValue:
+        value = int.from_bytes(word, "big", signed=signed)
+        if not low <= value < high:
+            raise ValueError(f"{value} does not fit {'' if signed else 'u'}int{bits}")
+        return value
+
+    return decode
+
+
+def _decode_bool(word: bytes) -> AbiValue:
+    value = int.from_bytes(word, "big")
+    if value > 1:
+        raise ValueError(f"{value} is not a bool")
+    return value == 1
+
+
+def _decode_address(word: bytes) -> AbiValue:
+    if any(word[:12]):
+        raise ValueError(f"{word.hex()} is not an address")
+    return checksum(word[12:])
+
+
+def _word_decoder(kind: str) -> Callable[[bytes], AbiValue] | None:
+    if match := _INTEGER.match(kind):
+        return _integer_decoder(match[1] == "", int(match[2]))
+    if match := _FIXED_BYTES.match(kind):
+        size = int(match[1])
+        return lambda word: word[:size]
+    return {"bool": _decode_bool, "address": _decode_address}.get(kind)
+
+
+@lru_cache(maxsize=4_096)
+def _tuple_class(title: str, names: tuple[str, ...]) -> Callable[..., tuple[AbiValue, ...]]:
+    return namedtuple(title, names, rename=True)
+
+
+def _rich(entry: AbiEntry, value: AbiValue) -> AbiValue:
+    """Checksum the addresses and name the structs in a value that eth_abi decoded."""
+    kind = str(entry["type"])
+    if match := _ARRAY.match(kind):
+        inner = {**entry, "type": match[1]}
+        return tuple(_rich(inner, item) for item in value)
+    if kind == "tuple":
+        parts = entry["components"]
+        names = tuple(part["name"] for part in parts)
+        return _tuple_class("Struct", names)(
+            *[_rich(part, item) for part, item in zip(parts, value, strict=True)]
+        )
+    return checksum(_parse_address(value)) if kind == "address" else value
+
+
+def make_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
+    """Return a function that decodes bytes into a tuple of as many values as `outputs`.
+
+    The returned function raises EncodingError when the bytes are too short or out of range.
+    """
+    kinds = [type_name(entry) for entry in outputs]
+    words = [word for kind in kinds if (word := _word_decoder(kind)) is not None]
+    size = 32 * len(kinds)
+    decode_fast: Decoder
+    if len(words) == len(kinds):
+
+        def decode_fast(data: bytes) -> tuple[AbiValue, ...]:
+            if len(data) < size:
+                raise ValueError(f"{len(data)} bytes, at least {size} expected")
+            return tuple([word(data[32 * i : 32 * i + 32]) for i, word in enumerate(words)])
+
+    else:
+
+        def decode_fast(data: bytes) -> tuple[AbiValue, ...]:
+            values = default_codec.decode(kinds, data)
+            return tuple(
+                [_rich(entry, value) for entry, value in zip(outputs, values, strict=True)]
+            )
+
+    def decode(data: bytes) -> tuple[AbiValue, ...]:
+        try:
+            return decode_fast(data)
+        except (*_BAD_VALUE, LibraryDecodingError) as error:
+            raise EncodingError(f"cannot decode ({', '.join(kinds)}): {error}") from error
+
+    return decode
+
+
+def make_result_decoder(outputs: Sequence[AbiEntry]) -> Callable[[bytes], AbiValue]:
+    """Return a function that decodes a call's output the way Python code wants it.
+
+    Nothing gives None, one value itself, several a tuple, named where the ABI names all of them.
+    """
+    decode = make_decoder(outputs)
+    if not outputs:
+        return lambda _data: None
+    if len(outputs) == 1:
+        return lambda data: decode(data)[0]
+    names = tuple(entry.get("name", "") for entry in outputs)
+    if all(names):
+        make = _tuple_class("Result", names)
+        return lambda data: make(*decode(data))
+    return decode
+
+
+# Reverts
+
+_ERROR = bytes.fromhex("08c379a0")
+_PANIC = bytes.fromhex("4e487b71")
+_decode_message = make_decoder([{"type": "string"}])
+_decode_code = make_decoder([{"type": "uint256"}])
+
+
+def decode_revert(data: bytes) -> str:
+    """Return what revert data says: the message, "panic 0x11", "" for none, otherwise its hex."""
+    try:
+        if data[:4] == _ERROR:
+            return str(_decode_message(data[4:])[0])
+        if data[:4] == _PANIC:
+            return f"panic {_decode_code(data[4:])[0]:#04x}"
+    except EncodingError:
+        return "0x" + data.hex()
+    return "0x" + data.hex() if data else ""

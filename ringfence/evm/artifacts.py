@@ -1,0 +1,227 @@
+"""Compiled contracts by name: our own from contracts/, others' from npm packages.
+
+Compiling goes through the `vyper` package that is installed beside this one, imported only when
+something must be compiled. Results lie under `.cache/artifacts/`, one file a contract, and are good
+as long as the compiler and every source that the contract imports, directly or not, are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from ringfence.evm.abi import AbiEntry, AbiValue, make_encoder
+from ringfence.evm.errors import ArtifactError, EncodingError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository: holds contracts/, node_modules/ and .cache/."""
+
+_FORMAT = 1
+_BLUEPRINT_PREAMBLE = bytes.fromhex("fe7100")
+_OUTPUTS = ("abi", "bytecode", "bytecode_runtime", "layout")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A compiled contract.
+
+    `creation` is the initcode without constructor arguments, `runtime` the code without immutables
+    (empty where the package ships none), `layout` the compiler's map of storage and immutables.
+    """
+
+    name: str
+    abi: Sequence[AbiEntry] = field(repr=False)
+    creation: bytes = field(repr=False)
+    runtime: bytes = field(repr=False, default=b"")
+    layout: Mapping[str, AbiValue] = field(repr=False, default_factory=dict)
+
+    def initcode(self, *args: AbiValue) -> bytes:
+        """Return the creation code with the constructor's arguments behind it."""
+        inputs: Sequence[AbiEntry] = next(
+            (e["inputs"] for e in self.abi if e["type"] == "constructor"), []
+        )
+        if len(args) != len(inputs):
+            wanted = ", ".join(f"{part['type']} {part['name']}" for part in inputs)
+            raise EncodingError(
+                f"{self.name}'s constructor takes ({wanted}), {len(inputs)} in all; "
+                f"{len(args)} were given"
+            )
+        return self.creation + make_encoder(inputs)(args)
+
+    def blueprint_initcode(self) -> bytes:
+        """Return initcode that deploys `creation` as an EIP-5202 blueprint, 0xFE7100 first."""
+        code = _BLUEPRINT_PREAMBLE + self.creation
+        return b"\x61" + len(code).to_bytes(2, "big") + bytes.fromhex("3d81600a3d39f3") + code
+
+    def slot(self, *path: str) -> int:
+        """Return a variable's storage slot; one of a module's by both names, `slot("m", "x")`."""
+        node: AbiValue = self.layout.get("storage_layout", {})
+        for part in path:
+            if not isinstance(node, Mapping) or part not in node:
+                raise ArtifactError(f"{self.name} has no storage variable {'.'.join(path)}")
+            node = node[part]
+        return int(node["slot"])
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _compiler() -> str:
+    try:
+        return f"vyper {importlib.metadata.version('vyper')}"
+    except importlib.metadata.PackageNotFoundError:
+        raise ArtifactError("vyper is not installed; run `make setup`") from None
+
+
+def find_source(stem: str, root: Path = ROOT) -> Path:
+    """Return contracts/**/<stem>.vy; raise ArtifactError unless there is exactly one."""
+    found = sorted((root / "contracts").rglob(f"{stem}.vy"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(path.relative_to(root)) for path in found)
+        raise ArtifactError(f"{stem} is ambiguous: {names}; give one of them another name")
+    raise ArtifactError(f"there is no {stem}.vy under {root / 'contracts'}")
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Artifact:
+    data = json.loads(text)
+    return Artifact(
+        name=data["name"],
+        abi=data["abi"],
+        creation=bytes.fromhex(data["bytecode"].removeprefix("0x")),
+        runtime=bytes.fromhex(data["bytecode_runtime"].removeprefix("0x")),
+        layout=data["layout"],
+    )
+
+
+def _read_cached(path: Path, compiler: str, root: Path) -> Artifact | None:
+    """Return what the cache holds, None if any source or the compiler has changed."""
+    if not path.is_file():
+        return None
+    text = path.read_text()
+    data = json.loads(text)
+    if data["format"] != _FORMAT or data["compiler"] != compiler:
+        return None
+    for source, digest in data["sources"].items():
+        file = root / source
+        if not file.is_file() or _digest(file.read_bytes()) != digest:
+            return None
+    return _parse(text)
+
+
+def _write_cached(path: Path, text: str) -> None:
+    """Write a file whole or not at all: several test processes may write the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    Path(name).replace(path)
+
+
+def _compile(source: str, path: Path, root: Path) -> tuple[dict[str, AbiValue], dict[str, str]]:
+    """Compile a source; return the compiler's outputs and the digest of each file it imported."""
+    from vyper.compiler import CompilerData, outputs_from_compiler_data  # type: ignore[import-untyped]
+    from vyper.compiler.input_bundle import (  # type: ignore[import-untyped]
+        FileInput,
+        FilesystemInputBundle,
+    )
+    from vyper.exceptions import VyperException  # type: ignore[import-untyped]
+
+    folders = [Path(entry) for entry in sys.path if entry and Path(entry).is_dir()]
+    bundle = FilesystemInputBundle([*folders, root])
+    file = FileInput(source_id=-1, path=path, resolved_path=path, contents=source)
+    try:
+        compiled = CompilerData(file, bundle)
+        outputs = outputs_from_compiler_data(compiled, _OUTPUTS)
+        imports = compiled.resolved_imports.compiler_inputs
+    except VyperException as error:
+        raise ArtifactError(f"{path.name} does not compile: {error}") from error
+    digests = {
+        os.path.relpath(one.resolved_path, root): _digest(one.contents.encode())
+        for one in imports
+        if not one.from_builtin
+    }
+    return outputs, digests
+
+
+def _build(name: str, source: str, path: Path, cache: Path, root: Path) -> Artifact:
+    compiler = _compiler()
+    cached = _read_cached(cache, compiler, root)
+    if cached is not None:
+        return cached
+    outputs, digests = _compile(source, path, root)
+    if path.is_file():
+        digests[os.path.relpath(path, root)] = _digest(source.encode())
+    text = json.dumps(
+        {
+            "format": _FORMAT,
+            "name": name,
+            "compiler": compiler,
+            "sources": digests,
+            **{key: outputs[key] for key in _OUTPUTS},
+        }
+    )
+    _write_cached(cache, text)
+    return _parse(text)
+
+
+def load(stem: str, *, root: Path = ROOT) -> Artifact:
+    """Return the contract contracts/**/<stem>.vy, compiled now or before.
+
+    Raises ArtifactError when there is none, when two share the name, when it does not compile.
+    """
+    path = find_source(stem, root)
+    cache = root / ".cache" / "artifacts" / f"{stem}.json"
+    return _build(stem, path.read_text(), path, cache, root)
+
+
+def compile_source(source: str, name: str, *, root: Path = ROOT) -> Artifact:
+    """Compile a source given as text; it may import snekmate and `contracts.modules`.
+
+    Raises ArtifactError when it does not compile.
+    """
+    cache = root / ".cache" / "artifacts" / f"{name}-{_digest(source.encode())[:16]}.json"
+    return _build(name, source, root / f"{name}.vy", cache, root)
+
+
+def load_npm(path: str, *, root: Path = ROOT) -> Artifact:
+    """Return a contract from a JSON file of an npm package, by its path below node_modules.
+
+    For example "canonical-weth/build/contracts/WETH9.json". Hardhat's, Foundry's, Truffle's and
+    Chainlink's forms are read. Raises ArtifactError when the file is
+    missing, has no bytecode, or leaves libraries to be linked.
+    """
+    file = root / "node_modules" / path
+    if not file.is_file():
+        raise ArtifactError(f"{path} is not in node_modules; run `make setup`")
+    data = json.loads(file.read_text())
+    data = data.get("compilerOutput", data)
+    evm = data.get("evm", data)
+    name = str(data.get("contractName", file.stem))
+    return Artifact(
+        name=name,
+        abi=data["abi"],
+        creation=_unhex(evm.get("bytecode"), name),
+        runtime=_unhex(evm.get("deployedBytecode") or "0x00", name),
+    )
+
+
+def _unhex(code: object, name: str) -> bytes:
+    text = code.get("object", "") if isinstance(code, Mapping) else code
+    if not isinstance(text, str) or not text.removeprefix("0x"):
+        raise ArtifactError(f"{name} comes without bytecode")
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise ArtifactError(f"{name} must be linked with its libraries first") from None
