@@ -4,7 +4,6 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # The pinned tools first: Ape takes the compiler and anvil from PATH, and would try to download them otherwise.
-SEARCH_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 # Tests must not depend on the environment they are started from, nor reach past the loopback interface.
@@ -18,12 +17,13 @@ help: ## list the commands
 .PHONY: setup
 setup: .venv/.ready node_modules/.ready ## install the locked Python and npm packages, once
 
-PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
-	PATH="$(SEARCH_PATH)" $$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
-	2>/dev/null && { PATH="$(SEARCH_PATH)" command -v $$p; break; }; done)
+PYTHON_SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
+	$$python -c '$(PYTHON_SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
 .venv/bin/python:
-	@[ -n "$(PYTHON)" ] || { echo "make setup: no Python 3.11 or 3.12 with venv found;" \
+	@"$(PYTHON)" -c '$(PYTHON_SUITS)' 2>/dev/null || \
+		{ echo "make setup: no Python 3.11 or 3.12 with venv found;" \
 		"install one or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
 
@@ -39,7 +39,7 @@ ANVIL_FROM_NPM := $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m))
 node_modules/.ready: package.json package-lock.json .npmrc
 	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
 		{ echo "make setup: Node.js 20 or later, with npm, is needed" >&2; exit 1; }
-	@[ -n "$(ANVIL_FROM_NPM)" ] || PATH="$(SEARCH_PATH)" command -v anvil >/dev/null || \
+	@[ -n "$(ANVIL_FROM_NPM)" ] || command -v anvil >/dev/null || \
 		{ echo "make setup: npm has no anvil for this platform; put anvil 1.7 on PATH and run make again" >&2; exit 1; }
 	npm ci $(if $(ANVIL_FROM_NPM),,--force && rm -f node_modules/.bin/anvil)
 	@touch $@
