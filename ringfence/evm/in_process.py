@@ -39,7 +39,7 @@ State: TypeAlias = tuple[Any, ...]
 """What verbs exports: block environment, accounts, codes by hash, logs, block hashes."""
 
 _NO_CODE_HASH = keccak(b"")
-_NO_CODE = b"\0"
+_NO_CODE = b""
 _PADDING = bytes(33)
 _COMPLETE = 2
 """revm's status of an account that exists and whose unknown storage words are 0."""
