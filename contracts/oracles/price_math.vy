@@ -58,7 +58,7 @@ def _price_down(scale: uint256, base: uint256, quote: uint256) -> uint256:
 def _fits(scale: uint256, base: uint256, quote: uint256) -> bool:
     """
     @notice Whether `_price_down` surely fits 256 bits: base / quote < floor(base / quote) + 1 <= floor(max / scale), so
-            scale * base / quote <= max. No price below 2 ** 255 / 10 is turned down.
+            scale * base / quote <= max. What is turned down is at least scale * floor(max / scale) > 2 ** 255 - 1.
     @param scale The scale factor, above zero.
     @param base Product of the base feeds' answers.
     @param quote Product of the quote feeds' answers, above zero.
