@@ -7,7 +7,12 @@
 @notice A caller whose callbacks make the calls that it was armed with, and remember how each ended.
 """
 
+from ..interfaces import IAdjustCallback
+from ..interfaces import ILiquidateCallback
 from . import executor
+
+implements: IAdjustCallback
+implements: ILiquidateCallback
 
 exports: (executor.execute, executor.__default__)
 

@@ -9,7 +9,12 @@
 
 from ethereum.ercs import IERC20
 
+from ..interfaces import IAdjustCallback
+from ..interfaces import ILiquidateCallback
 from . import executor
+
+implements: IAdjustCallback
+implements: ILiquidateCallback
 
 exports: (executor.execute, executor.__default__)
 
