@@ -17,7 +17,7 @@ from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 
 from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum
-from ringfence.evm.errors import Reverted
+from ringfence.evm.errors import Reverted, UnsupportedError
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -62,6 +62,14 @@ class Evidence(ABC):
     """What an engine can still tell about a transaction when it is asked, and not before."""
 
     @abstractmethod
+    def gas_used(self) -> int:
+        """Return the gas of the whole transaction."""
+
+    @abstractmethod
+    def output(self) -> bytes:
+        """Return what the outermost call returned or reverted with."""
+
+    @abstractmethod
     def logs(self) -> tuple[Log, ...]:
         """Return the events in the order of their emission."""
 
@@ -74,20 +82,36 @@ class Evidence(ABC):
 class Receipt:
     """What a transaction did.
 
-    `gas_used` is the gas of the whole transaction, the 21,000 included; `output` is what the call
-    returned, or the data it reverted with.
+    `revert_reason` is None after a success; the words of a failure are those of `Reverted.reason`.
+    Costly details are worked out when they are first asked for; an engine that was told not to
+    trace raises UnsupportedError then.
     """
 
     success: bool
     sender: str
     to: str | None
-    gas_used: int
-    output: bytes
     revert_reason: str | None
     timestamp: int
+    known_gas: int | None = field(default=None, repr=False)
+    known_output: bytes | None = field(default=None, repr=False)
     contract_address: str | None = None
     decode: Callable[[bytes], AbiValue] | None = field(default=None, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)
+
+    def _ask(self) -> Evidence:
+        if self.evidence is None:
+            raise UnsupportedError("this transaction was not traced; set `engine.traced = True`")
+        return self.evidence
+
+    @property
+    def gas_used(self) -> int:
+        """The gas of the whole transaction, its 21,000 included and refunds taken off."""
+        return self._ask().gas_used() if self.known_gas is None else self.known_gas
+
+    @property
+    def output(self) -> bytes:
+        """What the call returned, or the data it reverted with."""
+        return self._ask().output() if self.known_output is None else self.known_output
 
     @property
     def value(self) -> AbiValue:
@@ -99,12 +123,12 @@ class Receipt:
     @property
     def logs(self) -> tuple[Log, ...]:
         """The events, in the order of their emission."""
-        return () if self.evidence is None else self.evidence.logs()
+        return self._ask().logs()
 
     @property
     def state_diff(self) -> StateDiff:
         """Every storage word that changed: address -> slot -> (before, after)."""
-        return {} if self.evidence is None else self.evidence.state_diff()
+        return self._ask().state_diff()
 
     def events(self, contract: Contract, name: str | None = None) -> list[Event]:
         """Return the decoded events that `contract` emitted, those called `name` if given."""
