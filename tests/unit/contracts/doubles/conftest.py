@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ringfence.evm import Contract, Engine, load
-
-DeployToken = Callable[..., Contract]
-
-SUPPLY = 1_000_000
+from tests.support.doubles import SUPPLY, DeployToken
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Contract, Engine, load
-from tests.unit.contracts.doubles.conftest import DeployToken
+from tests.support.doubles import DeployToken
 
 CALLBACKS = {"on_adjust": (7, 10, -20, b"data"), "on_liquidate": (7, 10, 20, b"data")}
 

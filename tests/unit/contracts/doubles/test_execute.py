@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Contract, Engine, Reverted, load
-from tests.unit.contracts.doubles.conftest import DeployToken
+from tests.support.doubles import DeployToken
 
 
 def deploy_caller(engine: Engine, stem: str, token: Contract) -> Contract:

@@ -9,8 +9,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from ringfence.evm import Contract, Engine, Reverted
+from tests.support.doubles import DeployToken
 from tests.support.feeds import NOBODY
-from tests.unit.contracts.doubles.conftest import DeployToken
 
 AMOUNT = 250
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Contract, Engine, Reverted, load
+from tests.support.doubles import SUPPLY, DeployToken
 from tests.support.feeds import NOBODY
-from tests.unit.contracts.doubles.conftest import SUPPLY, DeployToken
 
 PLAIN = ["TestToken", "NoReturnToken", "BlacklistingToken", "FalseReturningToken"]
 PLAIN += ["ReenteringToken", "PermitToken"]
