@@ -38,8 +38,8 @@ implements: IERC20
 implements: IERC4626
 implements: IMarginVault
 
-initializes: accrual
-initializes: authority[accrual := accrual, balance_sheet := balance_sheet, limits := limits]
+initializes: accrual[balance_sheet := balance_sheet]
+initializes: authority[accrual := accrual, limits := limits]
 initializes: balance_sheet
 initializes: lender_shares[
     accrual := accrual, balance_sheet := balance_sheet, limits := limits, signatures := signatures
@@ -54,6 +54,9 @@ exports: lender_shares.__interface__
 exports: operators.__interface__
 exports: signatures.__interface__
 
+
+# More than any debt: repays all.
+_REPAY_ALL: constant(int256) = -(2**127)
 
 _PARAMS: immutable(IMarginVault.VaultParams)
 _RISK: immutable(liquidation.RiskParams)
@@ -100,34 +103,23 @@ def adjust(
     max_value_out: uint256 = operators._authorise(
         self._owner(position_id), debt_delta > 0, collateral_delta < 0, debt_delta < 0
     )
-    return self._adjust(
-        position_id, position_slot._load(position_id), collateral_delta, debt_delta, receiver, data, max_value_out
-    )
+    return self._adjust(position_id, collateral_delta, debt_delta, receiver, data, max_value_out)
 
 
 @external
 def close(position_id: uint256, receiver: address, data: Bytes[1024]) -> (int256, int256):
     operators._authorise_close(self._owner(position_id))
-    before: position_slot.PositionSlot = position_slot._load(position_id)
-    if before.collateral == 0:
-        errors._raise("position is not open")
-    return self._adjust(
-        position_id,
-        before,
-        -convert(before.collateral, int256),
-        min_value(int256),
-        receiver,
-        data,
-        max_value(uint256),
-    )
+    collateral: uint256 = position_slot._load(position_id).collateral
+    # Below 2**112.
+    removed: int256 = unsafe_sub(0, convert(collateral, int256))
+    return self._adjust(position_id, removed, _REPAY_ALL, receiver, data, operators.NO_BOUND)
 
 
 @external
 def top_up(position_id: uint256, amount: uint256):
     errors._check_amount(amount, position_slot.MAX_COLLATERAL)
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.collateral == 0:
-        errors._raise("position is not open")
+    position_slot._check_open(fields)
     # Both below 2**112; the store refuses a sum that is not.
     fields.collateral = unsafe_add(fields.collateral, amount)
     word: uint256 = position_slot._store(position_id, fields)
@@ -137,10 +129,9 @@ def top_up(position_id: uint256, amount: uint256):
 
 @external
 def repay(position_id: uint256, amount: uint256) -> uint256:
-    errors._check_amount(amount, max_value(uint256))
+    errors._check_not_zero(amount)
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    stored: IMarginVault.BalanceSheet = balance_sheet._load()
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(stored)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     retired: uint256 = 0
     paid: uint256 = 0
     retired, paid = health._repay_amounts(fields.scaled_debt, sheet.debt_index, amount, _PARAMS.min_debt)
@@ -168,7 +159,6 @@ def repay(position_id: uint256, amount: uint256) -> uint256:
 @internal
 def _adjust(
     position_id: uint256,
-    before: position_slot.PositionSlot,
     collateral_delta: int256,
     debt_delta: int256,
     receiver: address,
@@ -177,23 +167,24 @@ def _adjust(
 ) -> (int256, int256):
     """
     @notice The one primitive behind `adjust` and `close`.
-    @param max_value_out value of collateral that may leave, in 1e4 of what is repaid; the largest uint256 is no bound
+    @param max_value_out value of collateral that may leave, in 1e4 of what is repaid
     """
-    stored: IMarginVault.BalanceSheet = balance_sheet._load()
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(stored)
+    before: position_slot.PositionSlot = position_slot._load(position_id)
     after: position_slot.PositionSlot = before
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     added: uint256 = 0
     removed: uint256 = 0
     added, removed = self._split(collateral_delta)
     borrowed: uint256 = 0
     repaid: uint256 = 0
     borrowed, repaid = self._split(debt_delta)
+    moved_debt: int256 = debt_delta
 
+    if added == 0:
+        position_slot._check_open(before)
     if removed > before.collateral:
         errors._raise("not enough collateral")
-    if added > position_slot.MAX_COLLATERAL:
-        errors._raise("amount exceeds 112 bits")
-    # Both below 2**112; the store refuses a sum that is not.
+    # At most 2**255 + 2**112; the store refuses what is too wide.
     after.collateral = unsafe_add(unsafe_sub(before.collateral, removed), added)
     if borrowed != 0:
         errors._check_cash(borrowed, sheet.cash)
@@ -205,6 +196,8 @@ def _adjust(
     elif repaid != 0:
         retired: uint256 = 0
         retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _PARAMS.min_debt)
+        # A debt is far below 2**255.
+        moved_debt = unsafe_sub(0, convert(repaid, int256))
         # As in `repay`.
         after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
         sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
@@ -220,23 +213,22 @@ def _adjust(
     word: uint256 = position_slot._store(position_id, after)
     if borrowed != 0 or repaid != 0:
         balance_sheet._store(sheet)
-        stored = sheet
+    else:
+        # No total changed: the books stay as they are, and the event says so.
+        sheet = balance_sheet._load()
 
-    # Each amount is below 2**122.
-    moved_collateral: int256 = convert(added, int256) - convert(removed, int256)
-    moved_debt: int256 = convert(borrowed, int256) - convert(repaid, int256)
     if removed != 0:
         tokens._push(_PARAMS.collateral_token, receiver, removed)
     if borrowed != 0:
         tokens._push(_PARAMS.asset, receiver, borrowed)
     if len(data) != 0:
-        extcall IAdjustCallback(msg.sender).on_adjust(position_id, moved_collateral, moved_debt, data)
+        extcall IAdjustCallback(msg.sender).on_adjust(position_id, collateral_delta, moved_debt, data)
     if added != 0:
         tokens._pull(_PARAMS.collateral_token, added)
     if repaid != 0:
         tokens._pull(_PARAMS.asset, repaid)
 
-    if takes_risk or max_value_out != max_value(uint256):
+    if takes_risk or max_value_out != operators.NO_BOUND:
         low: uint256 = 0
         high: uint256 = 0
         low, high = self._quote()
@@ -244,21 +236,22 @@ def _adjust(
             errors._check_price(low)
             if not health._is_healthy(debt, health._value_down(after.collateral, low), _PARAMS.initial_ltv):
                 errors._raise("LTV is above initial LTV")
-        if max_value_out != max_value(uint256):
+        if max_value_out != operators.NO_BOUND:
             errors._check_price(high)
-            if health._value_up(removed, high) * 10_000 > repaid * max_value_out:
+            # One more than the floor is at least the value; both sides below 2**152.
+            if unsafe_mul(unsafe_add(health._value_down(removed, high), 1), 10_000) > unsafe_mul(repaid, max_value_out):
                 errors._raise("operator loss bound exceeded")
     log IMarginVault.Adjusted(
         account=self._owner(position_id),
         position_id=position_id,
         caller=msg.sender,
-        collateral_delta=moved_collateral,
+        collateral_delta=collateral_delta,
         debt_delta=moved_debt,
         slot=word,
-        debt_index=stored.debt_index,
-        supply_index=stored.supply_index,
+        debt_index=sheet.debt_index,
+        supply_index=sheet.supply_index,
     )
-    return moved_collateral, moved_debt
+    return collateral_delta, moved_debt
 
 
 @internal
@@ -299,9 +292,7 @@ def _check_new_risk(sheet: IMarginVault.BalanceSheet, debt: uint256, debt_grows:
         total_debt: uint256 = balance_sheet._total_debt_up(sheet)
         if total_debt > fields.debt_cap:
             errors._raise("debt cap is full")
-        # Each below 2**122.
-        if unsafe_add(sheet.cash, total_debt) > balance_sheet.MAX_ASSETS:
-            errors._raise("vault is full")
+        balance_sheet._check_room(sheet)
 
 
 # ---- liquidate -------------------------------------------------------------------------------------------------------
@@ -311,11 +302,9 @@ def liquidate(
     position_id: uint256, max_repay: uint256, min_seized: uint256, receiver: address, data: Bytes[1024]
 ) -> (uint256, uint256):
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.scaled_debt == 0:
-        errors._raise("position is healthy")
     if fields.last_risk_increase >= block.timestamp:
         errors._raise("risk rose in this block")
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     high: uint256 = self._high()
     outcome: IMarginVault.Liquidation = liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
     if outcome.seized < min_seized:
@@ -370,23 +359,19 @@ def _socialise(position_id: uint256, sheet: IMarginVault.BalanceSheet) -> uint25
 
 @external
 def accrue():
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
-    balance_sheet._store(sheet)
-    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
+    accrual._store(accrual._accrue())
 
 
 @external
 def fund_reserve(amount: uint256):
     errors._check_amount(amount, balance_sheet.MAX_ASSETS)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     # Each below 2**122.
     sheet.cash = unsafe_add(sheet.cash, amount)
-    if unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)) > balance_sheet.MAX_ASSETS:
-        errors._raise("vault is full")
-    balance_sheet._store(sheet)
+    balance_sheet._check_room(sheet)
+    accrual._store(sheet)
     tokens._pull(_PARAMS.asset, amount)
     log IMarginVault.ReserveFunded(caller=msg.sender, amount=amount)
-    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
 
 
 # ---- read ------------------------------------------------------------------------------------------------------------
@@ -400,7 +385,7 @@ def parameters() -> IMarginVault.VaultParams:
 @external
 @view
 def current_balance_sheet() -> IMarginVault.BalanceSheet:
-    return lender_shares._now()
+    return accrual._now()
 
 
 @external
@@ -408,12 +393,6 @@ def current_balance_sheet() -> IMarginVault.BalanceSheet:
 def current_limits() -> (uint256, uint256, uint256):
     fields: limits.Limits = limits._load()
     return fields.supply_cap, fields.debt_cap, fields.paused_until
-
-
-@external
-@view
-def reserve() -> uint256:
-    return balance_sheet._reserve_down(lender_shares._now())
 
 
 @external
@@ -434,35 +413,27 @@ def position(position_id: uint256) -> IMarginVault.Position:
 @external
 @view
 def ltv(position_id: uint256) -> uint256:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.scaled_debt == 0:
-        return 0
-    return health._ltv_up(self._debt(fields), health._value_down(fields.collateral, self._high()))
+    return self._ltv(position_slot._load(position_id))
 
 
 @external
 @view
 def is_healthy(position_id: uint256) -> bool:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.scaled_debt == 0:
-        return True
-    return health._is_healthy(
-        self._debt(fields), health._value_down(fields.collateral, self._high()), _PARAMS.liquidation_ltv
-    )
+    return self._ltv(position_slot._load(position_id)) <= _PARAMS.liquidation_ltv
 
 
 @external
 @view
 def liquidation_price(position_id: uint256) -> uint256:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return health._trigger_price_up(self._debt(fields), fields.collateral, _PARAMS.liquidation_ltv)
+    return health._backing_needed_up(self._debt(fields), fields.collateral, _PARAMS.liquidation_ltv)
 
 
 @external
 @view
 def max_borrow(position_id: uint256) -> uint256:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    sheet: IMarginVault.BalanceSheet = lender_shares._now()
+    sheet: IMarginVault.BalanceSheet = accrual._now()
     caps: limits.Limits = limits._load()
     if limits._is_paused(caps) or fields.collateral == 0:
         return 0
@@ -489,22 +460,17 @@ def max_withdraw_collateral(position_id: uint256) -> uint256:
     low: uint256 = self._quote()[0]
     if low == 0 or debt < _PARAMS.min_debt or limits._is_paused(limits._load()):
         return 0
-    kept: uint256 = health._collateral_needed_up(debt, low, _PARAMS.initial_ltv)
-    return fields.collateral - min(fields.collateral, kept)
+    kept: uint256 = health._backing_needed_up(debt, low, _PARAMS.initial_ltv)
+    return unsafe_sub(max(fields.collateral, kept), kept)
 
 
 @external
 @view
 def preview_liquidation(position_id: uint256, max_repay: uint256) -> IMarginVault.Liquidation:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    high: uint256 = self._high()
-    sheet: IMarginVault.BalanceSheet = lender_shares._now()
-    debt: uint256 = health._debt_up(fields.scaled_debt, sheet.debt_index)
-    if fields.last_risk_increase >= block.timestamp or health._is_healthy(
-        debt, health._value_down(fields.collateral, high), _PARAMS.liquidation_ltv
-    ):
+    if fields.last_risk_increase >= block.timestamp or self._ltv(fields) <= _PARAMS.liquidation_ltv:
         return empty(IMarginVault.Liquidation)
-    return liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
+    return liquidation._liquidate(fields, accrual._now().debt_index, self._high(), max_repay, _RISK)
 
 
 @internal
@@ -515,8 +481,18 @@ def _debt(fields: position_slot.PositionSlot) -> uint256:
     """
     if fields.scaled_debt == 0:
         return 0
-    sheet: IMarginVault.BalanceSheet = lender_shares._now()
-    return health._debt_up(fields.scaled_debt, sheet.debt_index)
+    return health._debt_up(fields.scaled_debt, accrual._now().debt_index)
+
+
+@internal
+@view
+def _ltv(fields: position_slot.PositionSlot) -> uint256:
+    """
+    @notice Debt over value at `high`, 1e18, rounded up: above a bound exactly when the exact ratio is.
+    """
+    if fields.scaled_debt == 0:
+        return 0
+    return health._ltv_up(self._debt(fields), health._value_down(fields.collateral, self._high()))
 
 
 @internal

@@ -15,6 +15,8 @@ from . import balance_sheet
 from . import errors
 from . import fixed_point
 
+uses: balance_sheet
+
 
 # 300 % a year, per second.
 MAX_RATE: constant(uint256) = 3 * 10**18 // 31_536_000
@@ -35,13 +37,13 @@ def __init__(rate_model: address, fallback_rate: uint256, reserve_factor: uint25
 
 
 @internal
-def _accrue(stored: IMarginVault.BalanceSheet) -> IMarginVault.BalanceSheet:
+def _accrue() -> IMarginVault.BalanceSheet:
     """
     @notice The books at this block, in memory; a failing rate model is logged.
     """
     sheet: IMarginVault.BalanceSheet = empty(IMarginVault.BalanceSheet)
     failed: bool = False
-    sheet, failed = self._accrued(stored)
+    sheet, failed = self._preview()
     if failed:
         log IMarginVault.RateModelFailed(fallback_rate=_FALLBACK_RATE)
     return sheet
@@ -49,10 +51,29 @@ def _accrue(stored: IMarginVault.BalanceSheet) -> IMarginVault.BalanceSheet:
 
 @internal
 @view
-def _accrued(stored: IMarginVault.BalanceSheet) -> (IMarginVault.BalanceSheet, bool):
+def _now() -> IMarginVault.BalanceSheet:
+    """
+    @notice The books at this block, for views.
+    """
+    return self._preview()[0]
+
+
+@internal
+def _store(sheet: IMarginVault.BalanceSheet):
+    """
+    @notice Stores accrued books where no other event of the call carries the indices (BOOK-7).
+    """
+    balance_sheet._store(sheet)
+    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
+
+
+@internal
+@view
+def _preview() -> (IMarginVault.BalanceSheet, bool):
     """
     @notice The books at this block, and whether the rate model failed.
     """
+    stored: IMarginVault.BalanceSheet = balance_sheet._load()
     # Time does not run backwards.
     elapsed: uint256 = unsafe_sub(block.timestamp, stored.last_accrual)
     if elapsed == 0:

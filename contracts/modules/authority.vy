@@ -16,7 +16,6 @@ from . import limits
 from . import tokens
 
 uses: accrual
-uses: balance_sheet
 uses: limits
 
 
@@ -60,13 +59,11 @@ def set_caps(supply_cap: uint256, debt_cap: uint256):
 @external
 def pause_new_risk(until: uint256):
     # block.timestamp fits 40 bits, see balance_sheet.
-    if until > unsafe_add(block.timestamp, MAX_PAUSE):
-        errors._raise("pause exceeds 7 days")
+    if until < block.timestamp or until > unsafe_add(block.timestamp, MAX_PAUSE):
+        errors._raise("pause must end within 7 days")
     fields: limits.Limits = limits._load()
     if msg.sender != self.curator:
         self._check_guardian()
-        if until <= block.timestamp:
-            errors._raise("pause ends in the past")
         if block.timestamp < unsafe_add(fields.paused_until, MAX_PAUSE):
             errors._raise("last pause ended < 7 days ago")
     fields.paused_until = until
@@ -101,7 +98,7 @@ def accept_curator():
 def announce_reserve_collection(amount: uint256):
     self._check_curator()
     errors._check_amount(amount, balance_sheet.MAX_CASH)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     self._check_excess(amount, sheet)
     self._pending_amount = amount
     self._announced_at = block.timestamp
@@ -114,30 +111,26 @@ def announce_reserve_collection(amount: uint256):
 def collect_reserve(receiver: address):
     self._check_curator()
     amount: uint256 = self._pending_amount
-    if amount == 0:
-        errors._raise("no collection announced")
+    # Nothing announced counts as announced at 0, long expired.
     elapsed: uint256 = unsafe_sub(block.timestamp, self._announced_at)
     if elapsed < COLLECTION_DELAY:
         errors._raise("collection is too early")
     if elapsed > COLLECTION_EXPIRY:
         errors._raise("announcement has expired")
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
     self._check_excess(amount, sheet)
     errors._check_cash(amount, sheet.cash)
     sheet.cash = unsafe_sub(sheet.cash, amount)
-    balance_sheet._store(sheet)
-    self._pending_amount = 0
+    accrual._store(sheet)
+    self._announced_at = 0
     tokens._push(_ASSET, receiver, amount)
     log IMarginVault.ReserveCollected(receiver=receiver, amount=amount)
-    log IMarginVault.Accrued(debt_index=sheet.debt_index, supply_index=sheet.supply_index)
 
 
 @external
 @view
 def pending_collection() -> (uint256, uint256):
-    if self._pending_amount == 0:
-        return 0, 0
-    return self._pending_amount, unsafe_add(self._announced_at, COLLECTION_DELAY)
+    return self._pending_amount, self._announced_at
 
 
 @internal
@@ -161,6 +154,11 @@ def _check_excess(amount: uint256, sheet: IMarginVault.BalanceSheet):
     @notice At most the reserve above `reserve_target * total_debt`, asset units.
     """
     reserve: uint256 = balance_sheet._reserve_down(sheet)
-    kept: uint256 = fixed_point._div_up(balance_sheet._total_debt_up(sheet) * _RESERVE_TARGET, fixed_point.WAD)
-    if amount + kept > reserve:
+    kept: uint256 = unsafe_div(
+        # Below 2**122 * 2**60.
+        unsafe_add(unsafe_mul(balance_sheet._total_debt_up(sheet), _RESERVE_TARGET), fixed_point.WAD_UP),
+        fixed_point.WAD,
+    )
+    # Each below 2**122.
+    if unsafe_add(amount, kept) > reserve:
         errors._raise("amount exceeds the excess")

@@ -120,7 +120,7 @@ def _reserve_down(sheet: IMarginVault.BalanceSheet) -> uint256:
     """
     @notice Cash and total debt above the claims, asset units. Never negative: BOOK-3.
     """
-    return (self._scaled_assets(sheet) - self._scaled_claims(sheet)) // fixed_point.WAD
+    return unsafe_div(unsafe_sub(self._scaled_assets(sheet), self._scaled_claims(sheet)), fixed_point.WAD)
 
 
 @internal
@@ -130,7 +130,17 @@ def _total_debt_up(sheet: IMarginVault.BalanceSheet) -> uint256:
     @notice What all borrowers owe, asset units.
     """
     # Below 2**180, see _scaled_assets.
-    return fixed_point._div_up(unsafe_mul(sheet.total_scaled_debt, sheet.debt_index), fixed_point.WAD)
+    return unsafe_div(
+        unsafe_add(unsafe_mul(sheet.total_scaled_debt, sheet.debt_index), fixed_point.WAD_UP), fixed_point.WAD
+    )
+
+
+@internal
+@pure
+def _check_room(sheet: IMarginVault.BalanceSheet):
+    # Each below 2**122.
+    if unsafe_add(sheet.cash, self._total_debt_up(sheet)) > MAX_ASSETS:
+        errors._raise("vault is full")
 
 
 @internal
@@ -152,4 +162,8 @@ def _shortfall_up(sheet: IMarginVault.BalanceSheet) -> uint256:
     """
     @notice Claims above assets after a write-off that the reserve could not take whole, asset units.
     """
-    return fixed_point._div_up(self._scaled_claims(sheet) - self._scaled_assets(sheet), fixed_point.WAD)
+    # Called with claims above assets only, both below 2**181.
+    return unsafe_div(
+        unsafe_add(unsafe_sub(self._scaled_claims(sheet), self._scaled_assets(sheet)), fixed_point.WAD_UP),
+        fixed_point.WAD,
+    )

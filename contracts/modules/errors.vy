@@ -16,9 +16,15 @@ def _raise(reason: String[32]):
 
 @internal
 @pure
-def _check_amount(amount: uint256, largest: uint256):
+def _check_not_zero(amount: uint256):
     if amount == 0:
         self._raise("amount is zero")
+
+
+@internal
+@pure
+def _check_amount(amount: uint256, largest: uint256):
+    self._check_not_zero(amount)
     if amount > largest:
         self._raise("amount exceeds its width")
 

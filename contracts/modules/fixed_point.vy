@@ -8,6 +8,8 @@
 # LTVs, rates, indices and shares of something: 1e18 is one.
 WAD: constant(uint256) = 10**18
 # Prices, in asset units per collateral unit: 1e36 is one unit for one.
+# `(x + WAD_UP) / WAD` is `ceil(x / WAD)`, without a call, wherever x is far below 2**256.
+WAD_UP: constant(uint256) = 10**18 - 1
 PRICE_SCALE: constant(uint256) = 10**36
 
 

@@ -16,7 +16,7 @@ def _debt_up(scaled_debt: uint256, debt_index: uint256) -> uint256:
     @notice `ceil(scaled_debt * debt_index / 1e18)`, asset units; 100 scaled at 1.05 owe 105.
     """
     # 2**104 * 2**76 = 2**180.
-    return fixed_point._div_up(unsafe_mul(scaled_debt, debt_index), fixed_point.WAD)
+    return unsafe_div(unsafe_add(unsafe_mul(scaled_debt, debt_index), fixed_point.WAD_UP), fixed_point.WAD)
 
 
 @internal
@@ -99,45 +99,14 @@ def _ltv_up(debt: uint256, collateral_value: uint256) -> uint256:
 
 @internal
 @pure
-def _value_needed_up(debt: uint256, ltv: uint256) -> uint256:
+def _backing_needed_up(debt: uint256, backing: uint256, ltv: uint256) -> uint256:
     """
-    @notice Smallest value at which `debt` is within `ltv`, asset units.
+    @notice Smallest price, 1e36, at which `backing` collateral units bring `debt` within `ltv`: healthy iff price >= it;
+            or, given a price, the smallest collateral that does so. 0 without debt.
     """
-    return fixed_point._div_up(unsafe_mul(debt, fixed_point.WAD), ltv)
-
-
-@internal
-@pure
-def _trigger_price_up(debt: uint256, collateral: uint256, ltv: uint256) -> uint256:
-    """
-    @notice Smallest price, 1e36, at which the position is within `ltv`: healthy iff price >= trigger. 0 without debt.
-    """
-    if debt == 0:
-        return 0
-    # The value is below 2**121 * 2**60 / ltv; with an ltv of 0.0001 and more it times 1e36 stays below 2**255.
-    return fixed_point._div_up(self._value_needed_up(debt, ltv) * fixed_point.PRICE_SCALE, collateral)
-
-
-@internal
-@pure
-def _collateral_needed_up(debt: uint256, price: uint256, ltv: uint256) -> uint256:
-    """
-    @notice Smallest collateral that backs `debt` within `ltv` at a non-zero price, collateral units.
-    """
-    return fixed_point._div_up(self._value_needed_up(debt, ltv) * fixed_point.PRICE_SCALE, price)
-
-
-@internal
-@pure
-def _value_up(collateral: uint256, price: uint256) -> uint256:
-    """
-    @notice `ceil(collateral * price / 1e36)`, asset units; what no uint256 holds counts as the largest one over 1e36.
-    """
-    if collateral == 0:
-        return 0
-    if price > unsafe_div(max_value(uint256), collateral):
-        return max_value(uint256) // fixed_point.PRICE_SCALE
-    return fixed_point._div_up(unsafe_mul(collateral, price), fixed_point.PRICE_SCALE)
+    # The value needed is debt / ltv < 2**129, as every LTV is above 0.005; times 1e36 < 2**249.
+    value_needed: uint256 = fixed_point._div_up(unsafe_mul(debt, fixed_point.WAD), ltv)
+    return fixed_point._div_up(unsafe_mul(value_needed, fixed_point.PRICE_SCALE), backing)
 
 
 @internal
@@ -160,5 +129,5 @@ def _room_down(scaled_debt: uint256, debt_index: uint256, bound: uint256) -> uin
     largest: uint256 = self._scaled_down(bound, debt_index)
     if largest <= scaled_debt:
         return 0
-    # Below 2**197 - 2**0, times an index below 2**76.
-    return unsafe_sub(largest, scaled_debt) * debt_index // fixed_point.WAD
+    # largest * index <= bound * 1e18.
+    return unsafe_div(unsafe_mul(unsafe_sub(largest, scaled_debt), debt_index), fixed_point.WAD)

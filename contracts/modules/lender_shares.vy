@@ -55,8 +55,8 @@ def __init__(asset_: address, name_: String[50], symbol_: String[32], decimals_:
 @external
 def deposit(assets: uint256, receiver: address) -> uint256:
     errors._check_amount(assets, balance_sheet.MAX_ASSETS)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
-    shares: uint256 = self._to_shares_down(assets, sheet)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    shares: uint256 = self._to_shares_down(assets, sheet.supply_index)
     self._enter(sheet, assets, shares, receiver)
     return shares
 
@@ -64,8 +64,8 @@ def deposit(assets: uint256, receiver: address) -> uint256:
 @external
 def mint(shares: uint256, receiver: address) -> uint256:
     errors._check_amount(shares, balance_sheet.MAX_SHARES)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
-    assets: uint256 = self._to_assets_up(shares, sheet)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    assets: uint256 = self._to_assets_up(shares, sheet.supply_index)
     self._enter(sheet, assets, shares, receiver)
     return assets
 
@@ -73,8 +73,8 @@ def mint(shares: uint256, receiver: address) -> uint256:
 @external
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     errors._check_amount(assets, balance_sheet.MAX_CASH)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
-    shares: uint256 = self._to_shares_up(assets, sheet)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    shares: uint256 = self._to_shares_up(assets, sheet.supply_index)
     self._leave(sheet, assets, shares, receiver, owner)
     return shares
 
@@ -82,8 +82,8 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
 @external
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     errors._check_amount(shares, balance_sheet.MAX_SHARES)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue(balance_sheet._load())
-    assets: uint256 = self._to_assets_down(shares, sheet)
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    assets: uint256 = self._to_assets_down(shares, sheet.supply_index)
     self._leave(sheet, assets, shares, receiver, owner)
     return assets
 
@@ -92,8 +92,7 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
 def _enter(sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, receiver: address):
     if sheet.supply_index < MIN_SUPPLY_INDEX:
         errors._raise("supply index is too low")
-    if shares == 0:
-        errors._raise("shares are zero")
+    errors._check_not_zero(shares)
     errors._check_receiver(receiver)
     fields: limits.Limits = limits._load()
     limits._check_not_paused(fields)
@@ -106,13 +105,12 @@ def _enter(sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, r
     # cash + assets <= supply_cap; both shares below 2**104, and the store refuses more.
     books.cash = unsafe_add(sheet.cash, assets)
     books.total_shares = unsafe_add(sheet.total_shares, shares)
-    balance_sheet._store(books)
+    accrual._store(books)
     # A balance is at most total_shares.
     self.balanceOf[receiver] = unsafe_add(self.balanceOf[receiver], shares)
     tokens._pull(asset, assets)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
-    log IMarginVault.Accrued(debt_index=books.debt_index, supply_index=books.supply_index)
 
 
 @internal
@@ -130,11 +128,10 @@ def _leave(
     # assets <= cash; shares <= balance <= total_shares.
     books.cash = unsafe_sub(sheet.cash, assets)
     books.total_shares = unsafe_sub(sheet.total_shares, shares)
-    balance_sheet._store(books)
+    accrual._store(books)
     tokens._push(asset, receiver, assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
-    log IMarginVault.Accrued(debt_index=books.debt_index, supply_index=books.supply_index)
 
 
 # ---- ERC-20 and ERC-2612: hand on ------------------------------------------------------------------------------------
@@ -164,7 +161,7 @@ def permit(
 ):
     nonce: uint256 = signatures._use_nonce(owner, deadline)
     struct_hash: bytes32 = keccak256(abi_encode(_PERMIT_TYPEHASH, owner, spender, amount, nonce, deadline))
-    signatures._check(owner, struct_hash, concat(r, s, convert(v, bytes1)))
+    signatures._check(owner, struct_hash, v, r, s)
     self._approve(owner, spender, amount)
 
 
@@ -205,82 +202,71 @@ def totalSupply() -> uint256:
 @external
 @view
 def totalAssets() -> uint256:
-    return balance_sheet._scaled_claims(self._now()) // fixed_point.WAD
+    return balance_sheet._scaled_claims(accrual._now()) // fixed_point.WAD
 
 
 @external
 @view
 def convertToShares(assets: uint256) -> uint256:
-    return self._to_shares_down(assets, self._now())
+    return self._to_shares_down(assets, accrual._now().supply_index)
 
 
 @external
 @view
 def convertToAssets(shares: uint256) -> uint256:
-    return self._to_assets_down(shares, self._now())
+    return self._to_assets_down(shares, accrual._now().supply_index)
 
 
 @external
 @view
 def previewDeposit(assets: uint256) -> uint256:
-    return self._to_shares_down(assets, self._now())
+    return self._to_shares_down(assets, accrual._now().supply_index)
 
 
 @external
 @view
 def previewMint(shares: uint256) -> uint256:
-    return self._to_assets_up(shares, self._now())
+    return self._to_assets_up(shares, accrual._now().supply_index)
 
 
 @external
 @view
 def previewWithdraw(assets: uint256) -> uint256:
-    return self._to_shares_up(assets, self._now())
+    return self._to_shares_up(assets, accrual._now().supply_index)
 
 
 @external
 @view
 def previewRedeem(shares: uint256) -> uint256:
-    return self._to_assets_down(shares, self._now())
+    return self._to_assets_down(shares, accrual._now().supply_index)
 
 
 @external
 @view
 def maxDeposit(receiver: address) -> uint256:
-    return self._max_deposit(self._now())
+    return self._max_deposit(accrual._now())
 
 
 @external
 @view
 def maxMint(receiver: address) -> uint256:
-    sheet: IMarginVault.BalanceSheet = self._now()
-    return self._to_shares_down(self._max_deposit(sheet), sheet)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_shares_down(self._max_deposit(sheet), sheet.supply_index)
 
 
 @external
 @view
 def maxWithdraw(owner: address) -> uint256:
-    sheet: IMarginVault.BalanceSheet = self._now()
-    return min(self._to_assets_down(self.balanceOf[owner], sheet), sheet.cash)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return min(self._to_assets_down(self.balanceOf[owner], sheet.supply_index), sheet.cash)
 
 
 @external
 @view
 def maxRedeem(owner: address) -> uint256:
-    sheet: IMarginVault.BalanceSheet = self._now()
+    sheet: IMarginVault.BalanceSheet = accrual._now()
     # The last shares whose floor is within cash.
-    if sheet.supply_index == 0:
-        return self.balanceOf[owner]
-    return min(self.balanceOf[owner], self._to_shares_down(sheet.cash, sheet))
-
-
-@internal
-@view
-def _now() -> IMarginVault.BalanceSheet:
-    sheet: IMarginVault.BalanceSheet = empty(IMarginVault.BalanceSheet)
-    failed: bool = False
-    sheet, failed = accrual._accrued(balance_sheet._load())
-    return sheet
+    return min(self.balanceOf[owner], self._to_shares_down(sheet.cash, sheet.supply_index))
 
 
 @internal
@@ -290,52 +276,53 @@ def _max_deposit(sheet: IMarginVault.BalanceSheet) -> uint256:
     @notice What fits under the supply cap and the width of the total shares, asset units; at least one share's worth or 0.
     """
     fields: limits.Limits = limits._load()
-    supply: uint256 = sheet.cash + balance_sheet._total_debt_up(sheet)
+    # Each below 2**122.
+    supply: uint256 = unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet))
     if sheet.supply_index < MIN_SUPPLY_INDEX or limits._is_paused(fields) or supply >= fields.supply_cap:
         return 0
     # total_shares <= MAX_SHARES by the store.
-    room: uint256 = self._to_assets_down(unsafe_sub(balance_sheet.MAX_SHARES, sheet.total_shares), sheet)
+    room: uint256 = self._to_assets_down(unsafe_sub(balance_sheet.MAX_SHARES, sheet.total_shares), sheet.supply_index)
     largest: uint256 = min(unsafe_sub(fields.supply_cap, supply), room)
-    if self._to_shares_down(largest, sheet) == 0:
+    if self._to_shares_down(largest, sheet.supply_index) == 0:
         return 0
     return largest
 
 
 @internal
 @pure
-def _to_shares_down(assets: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+def _to_shares_down(assets: uint256, supply_index: uint256) -> uint256:
     """
     @notice `floor(assets * 1e18 / supply_index)`, shares; 0 when shares are worthless.
     """
-    if sheet.supply_index == 0:
+    if supply_index == 0:
         return 0
-    return assets * fixed_point.WAD // sheet.supply_index
+    return assets * fixed_point.WAD // supply_index
 
 
 @internal
 @pure
-def _to_shares_up(assets: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+def _to_shares_up(assets: uint256, supply_index: uint256) -> uint256:
     """
     @notice `ceil(assets * 1e18 / supply_index)`, shares; more than there can be when shares are worthless.
     """
-    if sheet.supply_index == 0:
-        return max_value(uint256)
-    return fixed_point._div_up(assets * fixed_point.WAD, sheet.supply_index)
+    if supply_index == 0:
+        return balance_sheet.MAX_ASSETS
+    return fixed_point._div_up(assets * fixed_point.WAD, supply_index)
 
 
 @internal
 @pure
-def _to_assets_down(shares: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+def _to_assets_down(shares: uint256, supply_index: uint256) -> uint256:
     """
     @notice `floor(shares * supply_index / 1e18)`, asset units.
     """
-    return shares * sheet.supply_index // fixed_point.WAD
+    return shares * supply_index // fixed_point.WAD
 
 
 @internal
 @pure
-def _to_assets_up(shares: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
+def _to_assets_up(shares: uint256, supply_index: uint256) -> uint256:
     """
     @notice `ceil(shares * supply_index / 1e18)`, asset units.
     """
-    return fixed_point._div_up(shares * sheet.supply_index, fixed_point.WAD)
+    return (shares * supply_index + fixed_point.WAD_UP) // fixed_point.WAD

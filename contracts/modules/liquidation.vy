@@ -55,7 +55,7 @@ def _liquidate(
     collateral_value: uint256 = health._value_down(position.collateral, price)
     if health._is_healthy(debt, collateral_value, risk.liquidation_ltv):
         errors._raise("position is healthy")
-    errors._check_amount(max_repay, max_value(uint256))
+    errors._check_not_zero(max_repay)
     ltv: uint256 = health._ltv_up(debt, collateral_value)
     beta: uint256 = self._beta(ltv, risk)
     outcome: IMarginVault.Liquidation = empty(IMarginVault.Liquidation)
@@ -64,10 +64,10 @@ def _liquidate(
         outcome = self._solvent(position, debt_index, price, max_repay, risk, debt, collateral_value, beta)
     else:
         outcome = self._insolvent(position, debt_index, price, max_repay, risk, debt, beta)
-    # repaid < 2**137, bonus and cut below 1e18 < 2**60 each: the product < 2**257 only for repayments above 2**136,
-    # which the checked operators refuse.
+    # repaid < 2**129, bonus and cut below 2**60 each; beta >= 1e18.
     outcome.cut = fixed_point._div_up(
-        outcome.repaid * (beta - fixed_point.WAD) * risk.reserve_cut, fixed_point.PRICE_SCALE
+        unsafe_mul(unsafe_mul(outcome.repaid, unsafe_sub(beta, fixed_point.WAD)), risk.reserve_cut),
+        fixed_point.PRICE_SCALE,
     )
     return outcome
 
@@ -103,8 +103,7 @@ def _solvent(
     retired: uint256 = position.scaled_debt
     if repaid < debt:
         retired = health._scaled_down(repaid, debt_index)
-        if retired == 0:
-            errors._raise("repayment retires nothing")
+        errors._check_not_zero(retired)
     # retired < 2**104, index < 2**76; retired debt < 2**121, beta < 2**61, 1e36 < 2**120: below 2**241 after the division.
     retired_down: uint256 = unsafe_div(unsafe_mul(retired, debt_index), fixed_point.WAD)
     seized_value: uint256 = unsafe_div(unsafe_mul(beta, retired_down), fixed_point.WAD)
@@ -133,8 +132,9 @@ def _insolvent(
     retired_debt: uint256 = debt
     repaid: uint256 = self._pro_rata_price_up(seized, price, beta)
     if max_repay < repaid:
-        # max_repay < 2**137 here, beta < 2**61; the value < 2**138, times 1e36 < 2**258: checked.
-        seized = max_repay * beta // fixed_point.WAD * fixed_point.PRICE_SCALE // price
+        # max_repay < 2**129 here and beta < 2**61; the value < 2**130, times 1e36 < 2**250.
+        seized_value: uint256 = unsafe_div(unsafe_mul(max_repay, beta), fixed_point.WAD)
+        seized = unsafe_div(unsafe_mul(seized_value, fixed_point.PRICE_SCALE), price)
         # Less than all of it: seized < collateral < 2**112, scaled debt < 2**104.
         retired = unsafe_div(unsafe_mul(position.scaled_debt, seized), position.collateral)
         left: uint256 = health._debt_up(unsafe_sub(position.scaled_debt, retired), debt_index)
@@ -157,6 +157,6 @@ def _pro_rata_price_up(seized: uint256, price: uint256, beta: uint256) -> uint25
     """
     @notice `ceil(ceil(seized * price / 1e36) * 1e18 / beta)`: what seized collateral costs, asset units.
     """
-    # Unhealthy, so collateral * price did not overflow, and the value is below 2**137.
+    # Unhealthy, so the value is at most debt / liquidation_ltv < 2**129, and collateral * price did not overflow.
     seized_value: uint256 = fixed_point._div_up(unsafe_mul(seized, price), fixed_point.PRICE_SCALE)
     return fixed_point._div_up(unsafe_mul(seized_value, fixed_point.WAD), beta)

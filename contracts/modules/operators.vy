@@ -24,6 +24,9 @@ _SET_OPERATOR_TYPEHASH: constant(bytes32) = keccak256(
     "SetOperator(address owner,address operator,uint256 permissions,uint256 max_loss_bps,uint256 nonce,uint256 deadline)"
 )
 
+# What `_authorise` returns where the collateral taken out is not bounded.
+NO_BOUND: constant(uint256) = 0
+
 _words: HashMap[address, HashMap[address, uint256]]
 
 
@@ -39,7 +42,9 @@ def set_operator_with_signature(
     permissions: IMarginVault.Permission,
     max_loss_bps: uint256,
     deadline: uint256,
-    signature: Bytes[65],
+    v: uint8,
+    r: bytes32,
+    s: bytes32,
 ):
     nonce: uint256 = signatures._use_nonce(owner, deadline)
     signatures._check(
@@ -47,7 +52,9 @@ def set_operator_with_signature(
         keccak256(
             abi_encode(_SET_OPERATOR_TYPEHASH, owner, operator, permissions, max_loss_bps, nonce, deadline)
         ),
-        signature,
+        v,
+        r,
+        s,
     )
     self._set(owner, operator, permissions, max_loss_bps)
 
@@ -66,8 +73,6 @@ def _unpack(word: uint256) -> (IMarginVault.Permission, uint256):
 
 @internal
 def _set(owner: address, operator: address, permissions: IMarginVault.Permission, max_loss_bps: uint256):
-    if operator == empty(address) or operator == owner:
-        errors._raise("operator is zero or the owner")
     if max_loss_bps > _MAX_BPS:
         errors._raise("loss bound exceeds 10000 bps")
     self._words[owner][operator] = (max_loss_bps << _PERMISSION_BITS) | convert(permissions, uint256)
@@ -81,23 +86,25 @@ def _set(owner: address, operator: address, permissions: IMarginVault.Permission
 def _authorise(owner: address, borrows: bool, withdraws: bool, reduces: bool) -> uint256:
     """
     @notice Refuses a caller who may not do this with `owner`'s positions; returns the bound on the value of collateral
-            taken out, in 1e4 of what is repaid, or the largest uint256 where there is none.
+            taken out, in 1e4 of what is repaid, or NO_BOUND.
     """
     if msg.sender == owner:
-        return max_value(uint256)
+        return NO_BOUND
     permissions: IMarginVault.Permission = empty(IMarginVault.Permission)
     max_loss_bps: uint256 = 0
     permissions, max_loss_bps = self._unpack(self._words[owner][msg.sender])
-    if permissions == empty(IMarginVault.Permission):
-        errors._raise("caller is not an operator")
-    if borrows and IMarginVault.Permission.INCREASE not in permissions:
-        errors._raise("operator may not borrow")
-    if not withdraws or IMarginVault.Permission.WITHDRAW in permissions:
-        return max_value(uint256)
-    if not reduces or IMarginVault.Permission.REDUCE not in permissions:
-        errors._raise("operator may not withdraw")
-    # Both at most 10_000.
-    return unsafe_add(_MAX_BPS, max_loss_bps)
+    bounded: bool = withdraws and reduces and IMarginVault.Permission.WITHDRAW not in permissions
+    if (
+        permissions == empty(IMarginVault.Permission)
+        or (borrows and IMarginVault.Permission.INCREASE not in permissions)
+        or (bounded and IMarginVault.Permission.REDUCE not in permissions)
+        or (withdraws and not bounded and IMarginVault.Permission.WITHDRAW not in permissions)
+    ):
+        errors._raise("caller lacks permission")
+    if bounded:
+        # Both at most 10_000.
+        return unsafe_add(_MAX_BPS, max_loss_bps)
+    return NO_BOUND
 
 
 @internal
@@ -106,10 +113,7 @@ def _authorise_close(owner: address):
     """
     @notice Closing takes REDUCE and WITHDRAW.
     """
-    if msg.sender == owner:
-        return
-    permissions: IMarginVault.Permission = self._unpack(self._words[owner][msg.sender])[0]
-    if IMarginVault.Permission.REDUCE not in permissions:
-        errors._raise("operator may not reduce")
-    if IMarginVault.Permission.WITHDRAW not in permissions:
-        errors._raise("operator may not withdraw")
+    if msg.sender != owner:
+        needed: IMarginVault.Permission = IMarginVault.Permission.REDUCE | IMarginVault.Permission.WITHDRAW
+        if self._unpack(self._words[owner][msg.sender])[0] & needed != needed:
+            errors._raise("caller lacks permission")

@@ -46,6 +46,13 @@ def _unpack(word: uint256) -> PositionSlot:
 
 
 @internal
+@pure
+def _check_open(fields: PositionSlot):
+    if fields.collateral == 0:
+        errors._raise("position is not open")
+
+
+@internal
 @view
 def _load_word(position_id: uint256) -> uint256:
     return self._words[position_id]

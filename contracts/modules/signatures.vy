@@ -43,11 +43,19 @@ def _use_nonce(owner: address, deadline: uint256) -> uint256:
 
 @internal
 @view
-def _check(signer: address, struct_hash: bytes32, signature: Bytes[65]):
+def _check(signer: address, struct_hash: bytes32, v: uint8, r: bytes32, s: bytes32):
     """
-    @notice Signed by an account with a key, or approved by a contract wallet (ERC-1271).
+    @notice Signed by an account with a key, or approved by a contract wallet (ERC-1271), which gets r, s and v in a row.
+    @dev A signature is no identifier here: the nonce makes it count once, so that its malleability gains nothing.
     """
     digest: bytes32 = eip712_domain_separator._hash_typed_data_v4(struct_hash)
-    # Recovery fails with the zero address, which must not sign for itself.
-    if signer == empty(address) or not signature_checker._is_valid_signature_now(signer, digest, signature):
+    valid: bool = False
+    if signer.is_contract:
+        valid = signature_checker._is_valid_ERC1271_signature_now(
+            signer, digest, concat(r, s, convert(v, bytes1))
+        )
+    else:
+        # Recovery fails with the zero address, which must not sign for itself.
+        valid = signer != empty(address) and ecrecover(digest, v, r, s) == signer
+    if not valid:
         errors._raise("signature is invalid")
