@@ -135,7 +135,9 @@ class _Accounts(AccountDatabaseAPI):
 
     @override
     def delete_storage(self, address: Address) -> None:
-        raise NotImplementedError("no contract of the Cancun rules deletes storage")
+        # Asked at each creation, of an address that cannot have storage yet.
+        if self._start.get(address, ABSENT).words:
+            raise EvmError(f"0x{address.hex()} has storage before it is created")
 
     @override
     def is_storage_warm(self, address: Address, slot: int) -> bool:
