@@ -1,5 +1,5 @@
 # pragma version 0.4.3
-# pragma optimize gas
+# pragma optimize codesize
 # pragma evm-version cancun
 # pragma nonreentrancy on
 """
@@ -55,8 +55,8 @@ exports: operators.__interface__
 exports: signatures.__interface__
 
 
-# More than any debt: repays all.
-_REPAY_ALL: constant(int256) = -(2**127)
+# More than any debt, asset units.
+_REPAY_ALL: constant(uint256) = 2**127
 
 _PARAMS: immutable(IMarginVault.VaultParams)
 _RISK: immutable(liquidation.RiskParams)
@@ -98,29 +98,26 @@ def __init__(
 def adjust(
     position_id: uint256, collateral_delta: int256, debt_delta: int256, receiver: address, data: Bytes[1024]
 ) -> (int256, int256):
-    if collateral_delta == 0 and debt_delta == 0:
-        errors._raise("amount is zero")
-    max_value_out: uint256 = operators._authorise(
-        self._owner(position_id), debt_delta > 0, collateral_delta < 0, debt_delta < 0
-    )
+    owner: address = self._owner(position_id)
+    max_value_out: uint256 = operators._authorise(owner, debt_delta > 0, collateral_delta < 0, debt_delta < 0)
     return self._adjust(position_id, collateral_delta, debt_delta, receiver, data, max_value_out)
 
 
 @external
 def close(position_id: uint256, receiver: address, data: Bytes[1024]) -> (int256, int256):
     operators._authorise_close(self._owner(position_id))
-    collateral: uint256 = position_slot._load(position_id).collateral
-    # Below 2**112.
-    removed: int256 = unsafe_sub(0, convert(collateral, int256))
-    return self._adjust(position_id, removed, _REPAY_ALL, receiver, data, operators.NO_BOUND)
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    all_collateral: int256 = self._negative(fields.collateral)
+    all_debt: int256 = self._negative(_REPAY_ALL)
+    return self._adjust(position_id, all_collateral, all_debt, receiver, data, operators.NO_BOUND)
 
 
 @external
 def top_up(position_id: uint256, amount: uint256):
-    errors._check_amount(amount, position_slot.MAX_COLLATERAL)
+    errors._check_amount(amount)
     fields: position_slot.PositionSlot = position_slot._load(position_id)
     position_slot._check_open(fields)
-    # Both below 2**112; the store refuses a sum that is not.
+    # Both below 2**113; the store refuses a sum that is too wide.
     fields.collateral = unsafe_add(fields.collateral, amount)
     word: uint256 = position_slot._store(position_id, fields)
     tokens._pull(_PARAMS.collateral_token, amount)
@@ -129,31 +126,9 @@ def top_up(position_id: uint256, amount: uint256):
 
 @external
 def repay(position_id: uint256, amount: uint256) -> uint256:
-    errors._check_not_zero(amount)
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    retired: uint256 = 0
-    paid: uint256 = 0
-    retired, paid = health._repay_amounts(fields.scaled_debt, sheet.debt_index, amount, _PARAMS.min_debt)
-    if paid == 0:
-        return 0
-    # retired <= scaled debt <= total scaled debt (BOOK-2); cash has room for every repayment, see balance_sheet.
-    fields.scaled_debt = unsafe_sub(fields.scaled_debt, retired)
-    word: uint256 = position_slot._store(position_id, fields)
-    sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
-    sheet.cash = unsafe_add(sheet.cash, paid)
-    balance_sheet._store(sheet)
-    tokens._pull(_PARAMS.asset, paid)
-    log IMarginVault.Repaid(
-        account=self._owner(position_id),
-        position_id=position_id,
-        caller=msg.sender,
-        amount=paid,
-        slot=word,
-        debt_index=sheet.debt_index,
-        supply_index=sheet.supply_index,
-    )
-    return paid
+    most: int256 = self._negative(min(amount, _REPAY_ALL))
+    moved: int256 = self._adjust(position_id, 0, most, empty(address), b"", operators.NO_BOUND)[1]
+    return self._split(moved)[1]
 
 
 @internal
@@ -166,7 +141,7 @@ def _adjust(
     max_value_out: uint256,
 ) -> (int256, int256):
     """
-    @notice The one primitive behind `adjust` and `close`.
+    @notice The one primitive behind `adjust`, `close` and `repay`.
     @param max_value_out value of collateral that may leave, in 1e4 of what is repaid
     """
     before: position_slot.PositionSlot = position_slot._load(position_id)
@@ -178,15 +153,15 @@ def _adjust(
     borrowed: uint256 = 0
     repaid: uint256 = 0
     borrowed, repaid = self._split(debt_delta)
+    errors._check_not_zero(added | removed | borrowed | repaid)
     moved_debt: int256 = debt_delta
 
-    if added == 0:
-        position_slot._check_open(before)
     if removed > before.collateral:
         errors._raise("not enough collateral")
     # At most 2**255 + 2**112; the store refuses what is too wide.
     after.collateral = unsafe_add(unsafe_sub(before.collateral, removed), added)
     if borrowed != 0:
+        position_slot._check_open(after)
         errors._check_cash(borrowed, sheet.cash)
         scaled: uint256 = health._scaled_up(borrowed, sheet.debt_index)
         # Each below 2**113; the stores refuse sums above 2**104.
@@ -196,8 +171,7 @@ def _adjust(
     elif repaid != 0:
         retired: uint256 = 0
         retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _PARAMS.min_debt)
-        # A debt is far below 2**255.
-        moved_debt = unsafe_sub(0, convert(repaid, int256))
+        moved_debt = self._negative(repaid)
         # As in `repay`.
         after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
         sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
@@ -234,7 +208,8 @@ def _adjust(
         low, high = self._quote()
         if takes_risk:
             errors._check_price(low)
-            if not health._is_healthy(debt, health._value_down(after.collateral, low), _PARAMS.initial_ltv):
+            collateral_value: uint256 = health._value_down(after.collateral, low)
+            if not health._is_healthy(debt, collateral_value, _PARAMS.initial_ltv):
                 errors._raise("LTV is above initial LTV")
         if max_value_out != operators.NO_BOUND:
             errors._check_price(high)
@@ -264,6 +239,15 @@ def _split(delta: int256) -> (uint256, uint256):
         return convert(delta, uint256), 0
     # -(delta + 1) is at least 0 and at most 2**255 - 1.
     return 0, unsafe_add(convert(unsafe_sub(-1, delta), uint256), 1)
+
+
+@internal
+@pure
+def _negative(amount: uint256) -> int256:
+    """
+    @notice An amount that goes, signed. Valid below 2**255.
+    """
+    return unsafe_sub(0, convert(amount, int256))
 
 
 @internal
@@ -318,7 +302,12 @@ def liquidate(
     sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, outcome.scaled_retired)
     sheet.cash = unsafe_add(sheet.cash, paid)
     if outcome.loss != 0:
-        sheet.supply_index = self._socialise(position_id, sheet)
+        supply_index: uint256 = balance_sheet._socialise(sheet)
+        if supply_index != sheet.supply_index:
+            log IMarginVault.LossSocialised(
+                position_id=position_id, amount=balance_sheet._claims_lost_up(sheet, supply_index)
+            )
+            sheet.supply_index = supply_index
     balance_sheet._store(sheet)
 
     tokens._push(_PARAMS.collateral_token, receiver, outcome.seized)
@@ -340,31 +329,17 @@ def liquidate(
     return outcome.seized, paid
 
 
-@internal
-def _socialise(position_id: uint256, sheet: IMarginVault.BalanceSheet) -> uint256:
-    """
-    @notice The supply index after a write-off; logs what the reserve could not take.
-    """
-    supply_index: uint256 = balance_sheet._socialise(sheet)
-    if supply_index != sheet.supply_index:
-        log IMarginVault.LossSocialised(
-            position_id=position_id,
-            amount=balance_sheet._shortfall_up(sheet),
-            supply_index=supply_index,
-        )
-    return supply_index
-
-
 # ---- books -----------------------------------------------------------------------------------------------------------
 
 @external
 def accrue():
-    accrual._store(accrual._accrue())
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    accrual._store(sheet)
 
 
 @external
 def fund_reserve(amount: uint256):
-    errors._check_amount(amount, balance_sheet.MAX_ASSETS)
+    errors._check_amount(amount)
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
     # Each below 2**122.
     sheet.cash = unsafe_add(sheet.cash, amount)
@@ -413,20 +388,23 @@ def position(position_id: uint256) -> IMarginVault.Position:
 @external
 @view
 def ltv(position_id: uint256) -> uint256:
-    return self._ltv(position_slot._load(position_id))
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    return self._ltv(fields)
 
 
 @external
 @view
 def is_healthy(position_id: uint256) -> bool:
-    return self._ltv(position_slot._load(position_id)) <= _PARAMS.liquidation_ltv
+    fields: position_slot.PositionSlot = position_slot._load(position_id)
+    return self._ltv(fields) <= _PARAMS.liquidation_ltv
 
 
 @external
 @view
 def liquidation_price(position_id: uint256) -> uint256:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return health._backing_needed_up(self._debt(fields), fields.collateral, _PARAMS.liquidation_ltv)
+    debt: uint256 = self._debt(fields)
+    return health._backing_needed_up(debt, fields.collateral, _PARAMS.liquidation_ltv)
 
 
 @external
@@ -438,14 +416,13 @@ def max_borrow(position_id: uint256) -> uint256:
     if limits._is_paused(caps) or fields.collateral == 0:
         return 0
     low: uint256 = self._quote()[0]
-    bound: uint256 = health._debt_bound_down(health._value_down(fields.collateral, low), _PARAMS.initial_ltv)
-    amount: uint256 = min(
-        health._room_down(fields.scaled_debt, sheet.debt_index, bound),
-        health._room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap),
-    )
-    amount = min(amount, sheet.cash)
-    scaled: uint256 = fields.scaled_debt + health._scaled_up(amount, sheet.debt_index)
-    if health._debt_up(scaled, sheet.debt_index) < _PARAMS.min_debt:
+    collateral_value: uint256 = health._value_down(fields.collateral, low)
+    bound: uint256 = health._debt_bound_down(collateral_value, _PARAMS.initial_ltv)
+    amount: uint256 = health._room_down(fields.scaled_debt, sheet.debt_index, bound)
+    under_cap: uint256 = health._room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap)
+    amount = min(min(amount, under_cap), sheet.cash)
+    # Rounding up only adds to this sum of two terms below 2**122.
+    if unsafe_add(health._debt_up(fields.scaled_debt, sheet.debt_index), amount) < _PARAMS.min_debt:
         return 0
     return amount
 
@@ -458,7 +435,8 @@ def max_withdraw_collateral(position_id: uint256) -> uint256:
         return fields.collateral
     debt: uint256 = self._debt(fields)
     low: uint256 = self._quote()[0]
-    if low == 0 or debt < _PARAMS.min_debt or limits._is_paused(limits._load()):
+    caps: limits.Limits = limits._load()
+    if low == 0 or debt < _PARAMS.min_debt or limits._is_paused(caps):
         return 0
     kept: uint256 = health._backing_needed_up(debt, low, _PARAMS.initial_ltv)
     return unsafe_sub(max(fields.collateral, kept), kept)
@@ -470,7 +448,9 @@ def preview_liquidation(position_id: uint256, max_repay: uint256) -> IMarginVaul
     fields: position_slot.PositionSlot = position_slot._load(position_id)
     if fields.last_risk_increase >= block.timestamp or self._ltv(fields) <= _PARAMS.liquidation_ltv:
         return empty(IMarginVault.Liquidation)
-    return liquidation._liquidate(fields, accrual._now().debt_index, self._high(), max_repay, _RISK)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    high: uint256 = self._high()
+    return liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
 
 
 @internal
@@ -481,7 +461,8 @@ def _debt(fields: position_slot.PositionSlot) -> uint256:
     """
     if fields.scaled_debt == 0:
         return 0
-    return health._debt_up(fields.scaled_debt, accrual._now().debt_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return health._debt_up(fields.scaled_debt, sheet.debt_index)
 
 
 @internal
@@ -492,7 +473,10 @@ def _ltv(fields: position_slot.PositionSlot) -> uint256:
     """
     if fields.scaled_debt == 0:
         return 0
-    return health._ltv_up(self._debt(fields), health._value_down(fields.collateral, self._high()))
+    debt: uint256 = self._debt(fields)
+    high: uint256 = self._high()
+    collateral_value: uint256 = health._value_down(fields.collateral, high)
+    return health._ltv_up(debt, collateral_value)
 
 
 @internal
@@ -505,7 +489,7 @@ def _quote() -> (uint256, uint256):
     high: uint256 = 0
     low, high = staticcall IPriceOracle(_PARAMS.oracle).quote()
     if low > high:
-        errors._raise("oracle low exceeds high")
+        errors._check_price(0)
     return low, high
 
 

@@ -80,7 +80,8 @@ def _preview() -> (IMarginVault.BalanceSheet, bool):
         return stored, False
     rate: uint256 = 0
     failed: bool = False
-    rate, failed = self._borrow_rate(stored.cash, balance_sheet._total_debt_up(stored))
+    debt: uint256 = balance_sheet._total_debt_up(stored)
+    rate, failed = self._borrow_rate(stored.cash, debt)
     return self._grow(stored, rate, elapsed, _RESERVE_FACTOR), failed
 
 

@@ -97,7 +97,7 @@ def accept_curator():
 @external
 def announce_reserve_collection(amount: uint256):
     self._check_curator()
-    errors._check_amount(amount, balance_sheet.MAX_CASH)
+    errors._check_not_zero(amount)
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
     self._check_excess(amount, sheet)
     self._pending_amount = amount
@@ -159,6 +159,5 @@ def _check_excess(amount: uint256, sheet: IMarginVault.BalanceSheet):
         unsafe_add(unsafe_mul(balance_sheet._total_debt_up(sheet), _RESERVE_TARGET), fixed_point.WAD_UP),
         fixed_point.WAD,
     )
-    # Each below 2**122.
-    if unsafe_add(amount, kept) > reserve:
+    if kept > reserve or amount > unsafe_sub(reserve, kept):
         errors._raise("amount exceeds the excess")

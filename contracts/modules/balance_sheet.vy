@@ -158,12 +158,14 @@ def _socialise(sheet: IMarginVault.BalanceSheet) -> uint256:
 
 @internal
 @pure
-def _shortfall_up(sheet: IMarginVault.BalanceSheet) -> uint256:
+def _claims_lost_up(sheet: IMarginVault.BalanceSheet, supply_index: uint256) -> uint256:
     """
-    @notice Claims above assets after a write-off that the reserve could not take whole, asset units.
+    @notice What lenders lose when the supply index falls to `supply_index`, asset units.
     """
-    # Called with claims above assets only, both below 2**181.
+    # 2**104 * 2**76.
     return unsafe_div(
-        unsafe_add(unsafe_sub(self._scaled_claims(sheet), self._scaled_assets(sheet)), fixed_point.WAD_UP),
+        unsafe_add(
+            unsafe_mul(sheet.total_shares, unsafe_sub(sheet.supply_index, supply_index)), fixed_point.WAD_UP
+        ),
         fixed_point.WAD,
     )

@@ -23,10 +23,19 @@ def _check_not_zero(amount: uint256):
 
 @internal
 @pure
-def _check_amount(amount: uint256, largest: uint256):
-    self._check_not_zero(amount)
-    if amount > largest:
+def _check_width(amount: uint256):
+    """
+    @notice No amount of this market reaches 2**113; beyond, sums and products would leave 256 bits.
+    """
+    if amount >> 113 != 0:
         self._raise("amount exceeds its width")
+
+
+@internal
+@pure
+def _check_amount(amount: uint256):
+    self._check_not_zero(amount)
+    self._check_width(amount)
 
 
 @internal
@@ -55,3 +64,10 @@ def _check_receiver(receiver: address):
 def _check_price(price: uint256):
     if price == 0:
         self._raise("price is unusable")
+
+
+@internal
+@pure
+def _check_transfer(success: bool):
+    if not success:
+        self._raise("transfer failed")

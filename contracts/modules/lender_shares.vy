@@ -54,42 +54,37 @@ def __init__(asset_: address, name_: String[50], symbol_: String[32], decimals_:
 
 @external
 def deposit(assets: uint256, receiver: address) -> uint256:
-    errors._check_amount(assets, balance_sheet.MAX_ASSETS)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    shares: uint256 = self._to_shares_down(assets, sheet.supply_index)
-    self._enter(sheet, assets, shares, receiver)
-    return shares
+    return self._enter(assets, 0, receiver)[1]
 
 
 @external
 def mint(shares: uint256, receiver: address) -> uint256:
-    errors._check_amount(shares, balance_sheet.MAX_SHARES)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    assets: uint256 = self._to_assets_up(shares, sheet.supply_index)
-    self._enter(sheet, assets, shares, receiver)
-    return assets
+    return self._enter(0, shares, receiver)[0]
 
 
 @external
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
-    errors._check_amount(assets, balance_sheet.MAX_CASH)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    shares: uint256 = self._to_shares_up(assets, sheet.supply_index)
-    self._leave(sheet, assets, shares, receiver, owner)
-    return shares
+    return self._leave(assets, 0, receiver, owner)[1]
 
 
 @external
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
-    errors._check_amount(shares, balance_sheet.MAX_SHARES)
-    sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    assets: uint256 = self._to_assets_down(shares, sheet.supply_index)
-    self._leave(sheet, assets, shares, receiver, owner)
-    return assets
+    return self._leave(0, shares, receiver, owner)[0]
 
 
 @internal
-def _enter(sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, receiver: address):
+def _enter(assets_in: uint256, shares_out: uint256, receiver: address) -> (uint256, uint256):
+    """
+    @notice Takes assets for new shares; one of the two amounts is given, the other is 0 and follows.
+    """
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    assets: uint256 = assets_in
+    shares: uint256 = shares_out
+    errors._check_width(assets | shares)
+    if assets != 0:
+        shares = self._to_shares_down(assets, sheet.supply_index)
+    else:
+        assets = self._to_assets_up(shares, sheet.supply_index)
     if sheet.supply_index < MIN_SUPPLY_INDEX:
         errors._raise("supply index is too low")
     errors._check_not_zero(shares)
@@ -97,41 +92,50 @@ def _enter(sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, r
     fields: limits.Limits = limits._load()
     limits._check_not_paused(fields)
     # Each below 2**122.
-    supply: uint256 = unsafe_add(unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)), assets)
-    if supply > fields.supply_cap:
+    if unsafe_add(unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)), assets) > fields.supply_cap:
         errors._raise("supply cap is full")
 
-    books: IMarginVault.BalanceSheet = sheet
-    # cash + assets <= supply_cap; both shares below 2**104, and the store refuses more.
-    books.cash = unsafe_add(sheet.cash, assets)
-    books.total_shares = unsafe_add(sheet.total_shares, shares)
-    accrual._store(books)
+    # cash + assets <= supply_cap; both shares below 2**124, and the store refuses what is too wide.
+    sheet.cash = unsafe_add(sheet.cash, assets)
+    sheet.total_shares = unsafe_add(sheet.total_shares, shares)
+    accrual._store(sheet)
     # A balance is at most total_shares.
     self.balanceOf[receiver] = unsafe_add(self.balanceOf[receiver], shares)
     tokens._pull(asset, assets)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
+    return assets, shares
 
 
 @internal
-def _leave(
-    sheet: IMarginVault.BalanceSheet, assets: uint256, shares: uint256, receiver: address, owner: address
-):
+def _leave(assets_out: uint256, shares_in: uint256, receiver: address, owner: address) -> (uint256, uint256):
+    """
+    @notice Pays assets for shares; one of the two amounts is given, the other is 0 and follows.
+    """
+    sheet: IMarginVault.BalanceSheet = accrual._accrue()
+    assets: uint256 = assets_out
+    shares: uint256 = shares_in
+    errors._check_width(assets | shares)
+    if assets != 0:
+        shares = self._to_shares_up(assets, sheet.supply_index)
+    else:
+        assets = self._to_assets_down(shares, sheet.supply_index)
+    errors._check_not_zero(shares)
     if msg.sender != owner:
         self._spend_allowance(owner, shares)
     balance: uint256 = self.balanceOf[owner]
     errors._check_shares(shares, balance)
     errors._check_cash(assets, sheet.cash)
-    self.balanceOf[owner] = unsafe_sub(balance, shares)
 
-    books: IMarginVault.BalanceSheet = sheet
+    self.balanceOf[owner] = unsafe_sub(balance, shares)
     # assets <= cash; shares <= balance <= total_shares.
-    books.cash = unsafe_sub(sheet.cash, assets)
-    books.total_shares = unsafe_sub(sheet.total_shares, shares)
-    accrual._store(books)
+    sheet.cash = unsafe_sub(sheet.cash, assets)
+    sheet.total_shares = unsafe_sub(sheet.total_shares, shares)
+    accrual._store(sheet)
     tokens._push(asset, receiver, assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
+    return assets, shares
 
 
 # ---- ERC-20 and ERC-2612: hand on ------------------------------------------------------------------------------------
@@ -196,62 +200,72 @@ def _spend_allowance(owner: address, amount: uint256):
 @external
 @view
 def totalSupply() -> uint256:
-    return balance_sheet._load().total_shares
+    sheet: IMarginVault.BalanceSheet = balance_sheet._load()
+    return sheet.total_shares
 
 
 @external
 @view
 def totalAssets() -> uint256:
-    return balance_sheet._scaled_claims(accrual._now()) // fixed_point.WAD
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return unsafe_div(balance_sheet._scaled_claims(sheet), fixed_point.WAD)
 
 
 @external
 @view
 def convertToShares(assets: uint256) -> uint256:
-    return self._to_shares_down(assets, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_shares_down(assets, sheet.supply_index)
 
 
 @external
 @view
 def convertToAssets(shares: uint256) -> uint256:
-    return self._to_assets_down(shares, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_assets_down(shares, sheet.supply_index)
 
 
 @external
 @view
 def previewDeposit(assets: uint256) -> uint256:
-    return self._to_shares_down(assets, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_shares_down(assets, sheet.supply_index)
 
 
 @external
 @view
 def previewMint(shares: uint256) -> uint256:
-    return self._to_assets_up(shares, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_assets_up(shares, sheet.supply_index)
 
 
 @external
 @view
 def previewWithdraw(assets: uint256) -> uint256:
-    return self._to_shares_up(assets, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_shares_up(assets, sheet.supply_index)
 
 
 @external
 @view
 def previewRedeem(shares: uint256) -> uint256:
-    return self._to_assets_down(shares, accrual._now().supply_index)
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._to_assets_down(shares, sheet.supply_index)
 
 
 @external
 @view
 def maxDeposit(receiver: address) -> uint256:
-    return self._max_deposit(accrual._now())
+    sheet: IMarginVault.BalanceSheet = accrual._now()
+    return self._max_deposit(sheet)
 
 
 @external
 @view
 def maxMint(receiver: address) -> uint256:
     sheet: IMarginVault.BalanceSheet = accrual._now()
-    return self._to_shares_down(self._max_deposit(sheet), sheet.supply_index)
+    assets: uint256 = self._max_deposit(sheet)
+    return self._to_shares_down(assets, sheet.supply_index)
 
 
 @external

@@ -7,12 +7,14 @@
 """
 
 from snekmate.utils import eip712_domain_separator
-from snekmate.utils import signature_checker
 
+from ..interfaces import IERC1271
 from . import errors
 
 initializes: eip712_domain_separator
 
+
+_IS_VALID_SIGNATURE: constant(bytes4) = method_id("isValidSignature(bytes32,bytes)", output_type=bytes4)
 
 nonces: public(HashMap[address, uint256])
 
@@ -51,9 +53,8 @@ def _check(signer: address, struct_hash: bytes32, v: uint8, r: bytes32, s: bytes
     digest: bytes32 = eip712_domain_separator._hash_typed_data_v4(struct_hash)
     valid: bool = False
     if signer.is_contract:
-        valid = signature_checker._is_valid_ERC1271_signature_now(
-            signer, digest, concat(r, s, convert(v, bytes1))
-        )
+        signature: Bytes[65] = concat(r, s, convert(v, bytes1))
+        valid = staticcall IERC1271(signer).isValidSignature(digest, signature) == _IS_VALID_SIGNATURE
     else:
         # Recovery fails with the zero address, which must not sign for itself.
         valid = signer != empty(address) and ecrecover(digest, v, r, s) == signer

@@ -16,10 +16,11 @@ def _pull(token: address, amount: uint256):
     """
     @notice Takes `amount` token units from the caller, and only from the caller (ISO-2).
     """
-    if not extcall IERC20(token).transferFrom(
-        msg.sender, self, amount, default_return_value=True, skip_contract_check=True
-    ):
-        errors._raise("transfer failed")
+    errors._check_transfer(
+        extcall IERC20(token).transferFrom(
+            msg.sender, self, amount, default_return_value=True, skip_contract_check=True
+        )
+    )
 
 
 @internal
@@ -28,7 +29,6 @@ def _push(token: address, receiver: address, amount: uint256):
     @notice Sends `amount` token units to `receiver`.
     """
     errors._check_receiver(receiver)
-    if not extcall IERC20(token).transfer(
-        receiver, amount, default_return_value=True, skip_contract_check=True
-    ):
-        errors._raise("transfer failed")
+    errors._check_transfer(
+        extcall IERC20(token).transfer(receiver, amount, default_return_value=True, skip_contract_check=True)
+    )
