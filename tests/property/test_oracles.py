@@ -105,6 +105,13 @@ def test_fits__price_below_half_the_width__is_never_turned_down(
     assert fits(scale, base, quote)
 
 
+@pytest.mark.parametrize(("base", "fit"), [(10**8 - 1, True), (10**8, False)])
+def test_fits__greatest_scale__price_of_one_is_turned_down(
+    module: Contract, base: int, fit: bool
+) -> None:
+    assert module.fits(10**77, base, 10**8) is fits(10**77, base, 10**8) is fit
+
+
 @given(price=prices, reference=prices, tolerance=st.integers(0, MAX_TOLERANCE + 2))
 def test_require_near__any_price__contract_and_mirror_agree(
     module: Contract, price: int, reference: int, tolerance: int

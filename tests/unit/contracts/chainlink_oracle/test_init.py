@@ -155,6 +155,23 @@ def test_init__greatest_price_over_256_bits__reverts(draft: Draft, engine: Engin
     draft.deploy(base_1=base_1, base_2=feed_config(base_2, HOUR, 1, wide))
 
 
+@pytest.mark.parametrize("low", [(10**7, 10**4), (10**8, 10**3)])
+def test_init__greatest_price_over_256_bits_for_low_quotes__reverts(
+    draft: Draft, engine: Engine, low: tuple[int, int]
+) -> None:
+    # The scale is 10 ** 24, the greatest base 1.15792e65; 2 ** 256 is 1.15792089e77.
+    def bounds(least_1: int, least_2: int) -> dict[str, Any]:
+        return {
+            "base_1": feed_config(draft.feed, HOUR, 1, 115_792 * 10**23),
+            "base_2": feed_config(deploy_feed(engine, 10**8), HOUR, 1, 10**37),
+            "quote_1": feed_config(deploy_feed(engine, 10**8), HOUR, least_1, 10**9),
+            "quote_2": feed_config(deploy_feed(engine, 10**8), HOUR, least_2, 10**9),
+        }
+
+    draft.refuses("price range is too wide", **bounds(*low))
+    assert draft.deploy(**bounds(10**8, 10**4)).scale() == 10**24
+
+
 def test_init__least_price_zero__reverts(draft: Draft, engine: Engine) -> None:
     base, quote = deploy_feed(engine, 10**8, 32), deploy_feed(engine, 1, 8)
     least = feed_config(base, HOUR, 10**8, 10**9)

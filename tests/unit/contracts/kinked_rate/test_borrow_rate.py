@@ -73,6 +73,14 @@ def test_borrow_rate__wider_than_any_market__reverts_or_answers_exactly(model: C
         model.borrow_rate(0, 2**256 - 1)
 
 
+@pytest.mark.parametrize("cash", [0, 1, 10**24])
+def test_borrow_rate__nothing_lent_out__is_the_base_on_any_slope(engine: Engine, cash: int) -> None:
+    model = engine.deploy(load("KinkedRate"), 7, 1, (MAX_RATE - 7) * WAD, 0)
+
+    assert model.borrow_rate(cash, 0) == 7
+    assert model.borrow_rate(0, 1) == MAX_RATE
+
+
 def test_borrow_rate__steepest_curve__never_passes_the_maximum(engine: Engine) -> None:
     steep = KinkedRate(0, WAD - 1, MAX_RATE, 0)
     model = engine.deploy(load("KinkedRate"), 0, WAD - 1, MAX_RATE, 0)
