@@ -17,7 +17,7 @@ RateModel: TypeAlias = Callable[[int, int], int | None]
 """Rate per second, 1e18, from cash and debt in asset units; None where the model fails."""
 
 
-def accrued(
+def preview(
     stored: BalanceSheet,
     now: int,
     rate_model: RateModel,

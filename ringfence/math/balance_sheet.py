@@ -85,6 +85,12 @@ def total_debt_up(sheet: BalanceSheet) -> int:
     return div_up(sheet.total_scaled_debt * sheet.debt_index, WAD)
 
 
+def check_room(sheet: BalanceSheet) -> None:
+    """Raise RevertError when cash and total debt exceed MAX_ASSETS."""
+    if sheet.cash + total_debt_up(sheet) > MAX_ASSETS:
+        raise RevertError("vault is full")
+
+
 def socialise(sheet: BalanceSheet) -> int:
     """Return the supply index, 1e18, that the books can bear (BOOK-4).
 

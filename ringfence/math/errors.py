@@ -24,10 +24,15 @@ def checked(number: int) -> int:
     return number
 
 
-def check_amount(amount: int, largest: int) -> None:
-    """Raise RevertError unless `amount` is above zero and at most `largest`, of whatever unit."""
+def check_not_zero(amount: int) -> None:
+    """Raise RevertError for an amount of zero, of whatever unit."""
     if amount == 0:
         raise RevertError("amount is zero")
+
+
+def check_amount(amount: int, largest: int) -> None:
+    """Raise RevertError unless `amount` is above zero and at most `largest`, of whatever unit."""
+    check_not_zero(amount)
     if amount > largest:
         raise RevertError("amount exceeds its width")
 

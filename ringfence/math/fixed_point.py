@@ -6,6 +6,9 @@ WAD = 10**18
 PRICE_SCALE = 10**36
 """Prices, in asset units per collateral unit: one unit for one is 1e36."""
 
+WAD_UP = WAD - 1
+"""What makes a division by WAD round up when it is added first."""
+
 MAX_UINT256 = 2**256 - 1
 
 

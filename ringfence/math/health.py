@@ -69,33 +69,17 @@ def ltv_up(debt: int, collateral_value: int) -> int:
     return div_up(debt * WAD, collateral_value)
 
 
-def value_needed_up(debt: int, ltv: int) -> int:
-    """Return the smallest value at which `debt` is within `ltv`, asset units."""
-    return div_up(debt * WAD, ltv)
+def backing_needed_up(debt: int, backing: int, ltv: int) -> int:
+    """Return the smallest price, 1e36, at which `backing` collateral units hold `debt` in `ltv`.
 
+    Or, given a price, the smallest collateral that does so. 0 without debt.
 
-def trigger_price_up(debt: int, collateral: int, ltv: int) -> int:
-    """Return the smallest price, 1e36, at which the position is within `ltv`; 0 without debt.
-
-    >>> trigger_price_up(86, 1, 86 * WAD // 100) == 100 * PRICE_SCALE
+    >>> backing_needed_up(86, 1, 86 * WAD // 100) == 100 * PRICE_SCALE
     True
     """
     if debt == 0:
         return 0
-    return div_up(value_needed_up(debt, ltv) * PRICE_SCALE, collateral)
-
-
-def collateral_needed_up(debt: int, price: int, ltv: int) -> int:
-    """Return the smallest collateral that backs `debt` within `ltv` at a price above zero."""
-    return div_up(value_needed_up(debt, ltv) * PRICE_SCALE, price)
-
-
-def value_up(collateral: int, price: int) -> int:
-    """Return ceil(collateral * price / 1e36), asset units; saturates as `value_down` does."""
-    product = collateral * price
-    if product > MAX_UINT256:
-        return MAX_UINT256 // PRICE_SCALE
-    return div_up(product, PRICE_SCALE)
+    return div_up(div_up(debt * WAD, ltv) * PRICE_SCALE, backing)
 
 
 def debt_bound_down(collateral_value: int, ltv: int) -> int:

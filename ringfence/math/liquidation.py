@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ringfence.math.errors import RevertError, check_amount, checked
-from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD, div_up
+from ringfence.math.errors import RevertError, check_not_zero
+from ringfence.math.fixed_point import PRICE_SCALE, WAD, div_up
 from ringfence.math.health import debt_up, is_healthy, ltv_up, scaled_down, value_down
 from ringfence.math.position_slot import PositionSlot
 
@@ -68,15 +68,15 @@ def liquidate(
     >>> percent = WAD // 100
     >>> risk = RiskParams(86 * percent, 80 * percent, percent, 108 * percent, 10 * percent, 10**8)
     >>> slot = PositionSlot(WAD, 1_590 * 10**6, 0)
-    >>> moved = liquidate(slot, WAD, 1_800 * 10**24, MAX_UINT256, risk)
+    >>> moved = liquidate(slot, WAD, 1_800 * 10**24, 2**256 - 1, risk)
     >>> moved.repaid / 1e6, round(moved.seized / WAD, 4), moved.cut / 1e6, moved.loss
-    (865.384617, 0.4968, 2.884616, 0)
+    (865.384616, 0.4968, 2.884616, 0)
     """
     debt = debt_up(position.scaled_debt, debt_index)
     collateral_value = value_down(position.collateral, price)
     if is_healthy(debt, collateral_value, risk.liquidation_ltv):
         raise RevertError("position is healthy")
-    check_amount(max_repay, MAX_UINT256)
+    check_not_zero(max_repay)
     ltv = ltv_up(debt, collateral_value)
     beta = beta_of(ltv, risk)
     if is_solvent(ltv, beta):
@@ -109,8 +109,7 @@ def _solvent(
     retired = position.scaled_debt
     if repaid < debt:
         retired = scaled_down(repaid, debt_index)
-        if retired == 0:
-            raise RevertError("repayment retires nothing")
+        check_not_zero(retired)
     retired_down = retired * debt_index // WAD
     seized_value = beta * retired_down // WAD
     paid = debt_up(retired, debt_index)
@@ -137,7 +136,7 @@ def _insolvent(
     retired_debt = debt
     repaid = pro_rata_price_up(seized, price, beta)
     if max_repay < repaid:
-        seized = checked(max_repay * beta // WAD * PRICE_SCALE) // price
+        seized = max_repay * beta // WAD * PRICE_SCALE // price
         retired = position.scaled_debt * seized // position.collateral
         left = debt_up(position.scaled_debt - retired, debt_index)
         retired_debt = debt - left
@@ -160,4 +159,4 @@ def pro_rata_price_up(seized: int, price: int, beta: int) -> int:
 
 def _cut_up(repaid: int, beta: int, risk: RiskParams) -> int:
     """Return the reserve's part of the bonus, paid on top, asset units."""
-    return div_up(checked(repaid * (beta - WAD) * risk.reserve_cut), PRICE_SCALE)
+    return div_up(repaid * (beta - WAD) * risk.reserve_cut, PRICE_SCALE)

@@ -43,6 +43,12 @@ def unpack(word: int) -> PositionSlot:
     return PositionSlot(word >> 144, word >> 40 & MAX_SCALED_DEBT, word & MAX_TIME)
 
 
+def check_open(fields: PositionSlot) -> None:
+    """Raise RevertError for a position without collateral."""
+    if fields.collateral == 0:
+        raise RevertError("position is not open")
+
+
 def stored_word(fields: PositionSlot) -> int:
     """Return the word that is stored: a position without collateral is cleared."""
     return pack(fields) if fields.collateral else 0
