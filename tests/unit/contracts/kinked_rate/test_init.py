@@ -52,6 +52,11 @@ def test_init__curve_at_its_limits__is_kept(engine: Engine, curve: tuple[int, ..
         ((0, HALF, 0, 2**128 - 1), "rate is too high"),
         ((0, HALF, 0, 2**256 - 1), "rate is too high"),
         ((0, 1, 2**128, 0), "rate is too high"),
+        # Products and sums that would come out small past 256 bits.
+        ((0, 2, 2**255, 0), "rate is too high"),
+        ((0, WAD - 2, 0, 2**255), "rate is too high"),
+        ((2**256 - 1, HALF, 2, 0), "rate is too high"),
+        ((2**256 - 1, HALF, 0, 2), "rate is too high"),
     ],
 )
 def test_init__curve_beyond_its_limits__contract_and_mirror_refuse(
