@@ -17,7 +17,7 @@ from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 
 from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum
-from ringfence.evm.errors import Reverted, UnsupportedError
+from ringfence.evm.errors import EvmError, Reverted, UnsupportedError
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -110,7 +110,7 @@ class Receipt:
 
     @property
     def output(self) -> bytes:
-        """What the call returned, or the data it reverted with."""
+        """What the call returned, a deployment the code; of a failure the data it reverted with."""
         return self._ask().output() if self.known_output is None else self.known_output
 
     @property
@@ -248,6 +248,13 @@ class Engine(ABC):
         if isinstance(abi, Artifact):
             return Contract(self, where, abi.abi, name or abi.name)
         return Contract(self, where, abi, name or where)
+
+    def _no_funds(self, sender: Addressable, value: int) -> EvmError:
+        who = checksum(address_bytes(sender))
+        return EvmError(
+            f"{who} holds {self.balance(sender)} wei and cannot send {value}; "
+            "give it more with set_balance"
+        )
 
     # State
 

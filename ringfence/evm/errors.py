@@ -32,10 +32,20 @@ class Reverted(EvmError):  # noqa: N818  # reads better where it is expected
     """A transaction or a call failed and changed nothing.
 
     `reason` is what the contract said, or a short name for what the machine did: "" for a bare
-    revert, the hex of data that is no message, "panic 0x11", "halt: OutOfGas".
+    revert, the hex of data that is no message, "panic 0x11", "halt: out of gas".
     """
 
     def __init__(self, reason: str, receipt: Receipt | None = None) -> None:
         super().__init__(reason or "reverted without a reason")
         self.reason = reason
         self.receipt = receipt
+
+
+def halt_reason(fault: str) -> str:
+    """Return the words for a fault that stopped the machine; each engine has its own names."""
+    name = fault.lower().replace(" ", "")
+    if "outofgas" in name:
+        return "halt: out of gas"
+    if "invalid" in name and ("opcode" in name or "instruction" in name):
+        return "halt: invalid opcode"
+    return f"halt: {fault}"

@@ -27,7 +27,7 @@ from ringfence.evm.engine import (
     StateDiff,
     dev_accounts,
 )
-from ringfence.evm.errors import EvmError, Reverted, UnsupportedError
+from ringfence.evm.errors import EvmError, Reverted, UnsupportedError, halt_reason
 from ringfence.evm.state import AccountState, State, Transaction, pack, unpack
 
 if TYPE_CHECKING:
@@ -156,13 +156,13 @@ def _halt(error: BaseException) -> str:
     verbs panics when the machine stops, with an exception that no module exports.
     """
     found = _HALT.search(str(error)) if type(error).__name__ == "PanicException" else None
-    return f"halt: {found[1]}" if found else ""
+    return halt_reason(found[1]) if found else ""
 
 
 def _replayed_reason(replayed: Replayed) -> str | None:
     if replayed.success:
         return None
-    return f"halt: {replayed.halt}" if replayed.halt else decode_revert(replayed.output)
+    return halt_reason(replayed.halt) if replayed.halt else decode_revert(replayed.output)
 
 
 def _deployment_code(value: int) -> bytes:
@@ -228,11 +228,8 @@ class InProcessEngine(Engine):
         """Bring the machine to the engine's time; verbs would break on a sender without funds."""
         if self._env_timestamp != self._timestamp:
             self._load(self._state())
-        if value and (balance := self._state().account(origin).balance) < value:
-            raise EvmError(
-                f"{checksum(origin)} holds {balance} wei and cannot send {value}; "
-                "give it more with set_balance"
-            )
+        if value and self._state().account(origin).balance < value:
+            raise self._no_funds(origin, value)
 
     # The interface
 
@@ -340,7 +337,7 @@ class InProcessEngine(Engine):
             revert_reason=None if success else decode_revert(returned),
             timestamp=timestamp,
             known_gas=spent,
-            known_output=returned,
+            known_output=self._state().account(created).code if success else returned,
             contract_address=checksum(created) if success else None,
             evidence=_Trace(transaction, before, self._state(), spent, logs),
         )

@@ -88,9 +88,9 @@ def test_transact__failing__reason_gas_and_nothing_changed(
 def test_transact__invalid_opcode__halt_and_the_engine_lives_on(
     engine: Engine, probe: Contract
 ) -> None:
-    with pytest.raises(Reverted, match="halt: InvalidFEOpcode"):
+    with pytest.raises(Reverted, match="halt: invalid opcode"):
         probe.stop()
-    with pytest.raises(Reverted, match="halt: InvalidFEOpcode"):
+    with pytest.raises(Reverted, match="halt: invalid opcode"):
         probe.stop.call()
     assert probe.swap(0).success
     assert probe.word(1) == 5
@@ -116,7 +116,7 @@ def test_gas_limit__enough_or_not__same_gas_or_out_of_gas(engine: Engine, probe:
     engine.restore(mark)
     short = probe.burn(100, gas_limit=free.gas_used - 1, check=False)
     assert not short.success
-    assert short.revert_reason == "halt: OutOfGas"
+    assert short.revert_reason == "halt: out of gas"
     assert short.gas_used == free.gas_used - 1
     assert probe.word(1) == 0
     with pytest.raises(EvmError, match="the gas limit is 20000"):
