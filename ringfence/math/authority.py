@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ringfence.math.balance_sheet import MAX_CASH, BalanceSheet, reserve_down, total_debt_up
-from ringfence.math.errors import RevertError, check_amount, check_cash
+from ringfence.math.balance_sheet import BalanceSheet, reserve_down, total_debt_up
+from ringfence.math.errors import RevertError, check_cash, check_not_zero
 from ringfence.math.fixed_point import WAD, div_up
 from ringfence.math.vault_state import Call, VaultState, entry_point
 
@@ -82,7 +82,7 @@ class Authority(VaultState):
     def announce_reserve_collection(self, call: Call, amount: int) -> None:
         """Announce that part of the reserve's excess will be collected."""
         self._check_curator(call)
-        check_amount(amount, MAX_CASH)
+        check_not_zero(amount)
         self._check_excess(amount, self.accrue_in_memory(call))
         self._write(PENDING_AMOUNT, amount)
         self._write(ANNOUNCED_AT, call.now)

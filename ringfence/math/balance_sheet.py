@@ -102,6 +102,6 @@ def socialise(sheet: BalanceSheet) -> int:
     return assets // sheet.total_shares
 
 
-def shortfall_up(sheet: BalanceSheet) -> int:
-    """Return the claims above the assets after a write-off, asset units."""
-    return div_up(scaled_claims(sheet) - scaled_assets(sheet), WAD)
+def claims_lost_up(sheet: BalanceSheet, supply_index: int) -> int:
+    """Return what lenders lose when the supply index falls to `supply_index`, asset units."""
+    return div_up(sheet.total_shares * (sheet.supply_index - supply_index), WAD)

@@ -30,11 +30,16 @@ def check_not_zero(amount: int) -> None:
         raise RevertError("amount is zero")
 
 
-def check_amount(amount: int, largest: int) -> None:
-    """Raise RevertError unless `amount` is above zero and at most `largest`, of whatever unit."""
-    check_not_zero(amount)
-    if amount > largest:
+def check_width(amount: int) -> None:
+    """Raise RevertError for an amount of 2**113 or more, which no market reaches."""
+    if amount >> 113:
         raise RevertError("amount exceeds its width")
+
+
+def check_amount(amount: int) -> None:
+    """Raise RevertError unless `amount` is above zero and within its width."""
+    check_not_zero(amount)
+    check_width(amount)
 
 
 def check_cash(amount: int, cash: int) -> None:

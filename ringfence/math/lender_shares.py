@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from ringfence.math.balance_sheet import (
     MAX_ASSETS,
-    MAX_CASH,
     MAX_SHARES,
     BalanceSheet,
     scaled_claims,
@@ -19,11 +18,11 @@ from ringfence.math.balance_sheet import (
 )
 from ringfence.math.errors import (
     RevertError,
-    check_amount,
     check_cash,
     check_not_zero,
     check_receiver,
     check_shares,
+    check_width,
     checked,
 )
 from ringfence.math.fixed_point import MAX_UINT256, WAD, WAD_UP, div_up
@@ -70,42 +69,31 @@ class LenderShares(Signatures):
     @entry_point
     def deposit(self, call: Call, assets: int, receiver: int) -> int:
         """Pull assets from the caller and return the shares that `receiver` gets."""
-        check_amount(assets, MAX_ASSETS)
-        sheet = self.accrue_in_memory(call)
-        shares = to_shares_down(assets, sheet.supply_index)
-        self._enter(call, sheet, assets, shares, receiver)
-        return shares
+        return self._enter(call, assets, 0, receiver)[1]
 
     @entry_point
     def mint(self, call: Call, shares: int, receiver: int) -> int:
         """Give `receiver` shares and return the assets pulled from the caller."""
-        check_amount(shares, MAX_SHARES)
-        sheet = self.accrue_in_memory(call)
-        assets = to_assets_up(shares, sheet.supply_index)
-        self._enter(call, sheet, assets, shares, receiver)
-        return assets
+        return self._enter(call, 0, shares, receiver)[0]
 
     @entry_point
     def withdraw(self, call: Call, assets: int, receiver: int, owner: int) -> int:
         """Send assets to `receiver` and return the owner's shares that were burnt."""
-        check_amount(assets, MAX_CASH)
-        sheet = self.accrue_in_memory(call)
-        shares = to_shares_up(assets, sheet.supply_index)
-        self._leave(call, sheet, assets, shares, receiver, owner)
-        return shares
+        return self._leave(call, assets, 0, receiver, owner)[1]
 
     @entry_point
     def redeem(self, call: Call, shares: int, receiver: int, owner: int) -> int:
         """Burn the owner's shares and return the assets that `receiver` got."""
-        check_amount(shares, MAX_SHARES)
-        sheet = self.accrue_in_memory(call)
-        assets = to_assets_down(shares, sheet.supply_index)
-        self._leave(call, sheet, assets, shares, receiver, owner)
-        return assets
+        return self._leave(call, 0, shares, receiver, owner)[0]
 
-    def _enter(
-        self, call: Call, sheet: BalanceSheet, assets: int, shares: int, receiver: int
-    ) -> None:
+    def _enter(self, call: Call, assets: int, shares: int, receiver: int) -> tuple[int, int]:
+        """Take assets for new shares; one of the amounts is given, the other is 0 and follows."""
+        sheet = self.accrue_in_memory(call)
+        check_width(assets | shares)
+        if assets:
+            shares = to_shares_down(assets, sheet.supply_index)
+        else:
+            assets = to_assets_up(shares, sheet.supply_index)
         if sheet.supply_index < MIN_SUPPLY_INDEX:
             raise RevertError("supply index is too low")
         check_not_zero(shares)
@@ -121,10 +109,19 @@ class LenderShares(Signatures):
         self.pull(self.asset, call.caller, assets)
         self.log("Deposit", sender=call.caller, owner=receiver, assets=assets, shares=shares)
         self.log("Transfer", sender=0, receiver=receiver, value=shares)
+        return assets, shares
 
     def _leave(
-        self, call: Call, sheet: BalanceSheet, assets: int, shares: int, receiver: int, owner: int
-    ) -> None:
+        self, call: Call, assets: int, shares: int, receiver: int, owner: int
+    ) -> tuple[int, int]:
+        """Pay assets for shares; one of the amounts is given, the other is 0 and follows."""
+        sheet = self.accrue_in_memory(call)
+        check_width(assets | shares)
+        if assets:
+            shares = to_shares_up(assets, sheet.supply_index)
+        else:
+            assets = to_assets_down(shares, sheet.supply_index)
+        check_not_zero(shares)
         if call.caller != owner:
             self._spend_allowance(owner, call.caller, shares)
         balance = self.balance_of(owner)
@@ -144,6 +141,7 @@ class LenderShares(Signatures):
             shares=shares,
         )
         self.log("Transfer", sender=owner, receiver=0, value=shares)
+        return assets, shares
 
     # Hand on
 

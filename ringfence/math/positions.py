@@ -19,10 +19,10 @@ from ringfence.math.errors import (
 )
 from ringfence.math.limits import check_not_paused
 from ringfence.math.operators import MAX_BPS, NO_BOUND, Operators
-from ringfence.math.position_slot import MAX_COLLATERAL, PositionSlot, check_open
+from ringfence.math.position_slot import PositionSlot, check_open
 from ringfence.math.vault_state import Call, call_back, entry_point, quote_of
 
-REPAY_ALL = -(2**127)
+REPAY_ALL = 2**127
 """More than any debt, asset units."""
 
 
@@ -58,8 +58,6 @@ class Positions(Operators):
         data: bytes = b"",
     ) -> tuple[int, int]:
         """Change collateral and debt in one step; return what moved of each."""
-        if collateral_delta == 0 and debt_delta == 0:
-            raise RevertError("amount is zero")
         max_value_out = self.authorise(
             call,
             owner_of(position_id),
@@ -78,12 +76,12 @@ class Positions(Operators):
         """Repay all debt and take out all collateral; return what moved of each."""
         self.authorise_close(call, owner_of(position_id))
         removed = -self.load_position(position_id).collateral
-        return self._adjust(call, position_id, removed, REPAY_ALL, receiver, data, NO_BOUND)
+        return self._adjust(call, position_id, removed, -REPAY_ALL, receiver, data, NO_BOUND)
 
     @entry_point
     def top_up(self, call: Call, position_id: int, amount: int) -> None:
         """Add collateral to an open position, whoever's it is."""
-        check_amount(amount, MAX_COLLATERAL)
+        check_amount(amount)
         fields = self.load_position(position_id)
         check_open(fields)
         after = replace(fields, collateral=fields.collateral + amount)
@@ -100,29 +98,8 @@ class Positions(Operators):
     @entry_point
     def repay(self, call: Call, position_id: int, amount: int) -> int:
         """Repay debt of any position, in whole or down to `min_debt`; return what was pulled."""
-        check_not_zero(amount)
-        fields = self.load_position(position_id)
-        sheet = self.accrue_in_memory(call)
-        retired, paid = health.repay_amounts(
-            fields.scaled_debt, sheet.debt_index, amount, self.params.min_debt
-        )
-        if paid == 0:
-            return 0
-        after = replace(fields, scaled_debt=fields.scaled_debt - retired)
-        word = self.store_position(position_id, after)
-        self.store_sheet(_repaid(sheet, retired, paid))
-        self.pull(self.asset, call.caller, paid)
-        self.log(
-            "Repaid",
-            account=owner_of(position_id),
-            position_id=position_id,
-            caller=call.caller,
-            amount=paid,
-            slot=word,
-            debt_index=sheet.debt_index,
-            supply_index=sheet.supply_index,
-        )
-        return paid
+        most = min(amount, REPAY_ALL)
+        return -self._adjust(call, position_id, 0, -most, 0, b"", NO_BOUND)[1]
 
     def _adjust(
         self,
@@ -138,12 +115,12 @@ class Positions(Operators):
         sheet = self.accrue_in_memory(call)
         added, removed = _split(collateral_delta)
         borrowed, repaid = _split(debt_delta)
-        if added == 0:
-            check_open(before)
+        check_not_zero(added | removed | borrowed | repaid)
         if removed > before.collateral:
             raise RevertError("not enough collateral")
         after = replace(before, collateral=before.collateral - removed + added)
         if borrowed:
+            check_open(after)
             check_cash(borrowed, sheet.cash)
             scaled = health.scaled_up(borrowed, sheet.debt_index)
             after = replace(after, scaled_debt=before.scaled_debt + scaled)

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from ringfence.math import health, liquidation
 from ringfence.math.authority import Authority
 from ringfence.math.balance_sheet import (
-    MAX_ASSETS,
     BalanceSheet,
     check_room,
-    shortfall_up,
+    claims_lost_up,
     socialise,
 )
 from ringfence.math.errors import RevertError, check_amount
@@ -130,8 +129,7 @@ class MarginVault(LenderShares, Positions, Authority):
             self.log(
                 "LossSocialised",
                 position_id=position_id,
-                amount=shortfall_up(sheet),
-                supply_index=supply_index,
+                amount=claims_lost_up(sheet, supply_index),
             )
         return replace(sheet, supply_index=supply_index)
 
@@ -145,7 +143,7 @@ class MarginVault(LenderShares, Positions, Authority):
     @entry_point
     def fund_reserve(self, call: Call, amount: int) -> None:
         """Give the reserve `amount` asset units of the caller's."""
-        check_amount(amount, MAX_ASSETS)
+        check_amount(amount)
         sheet = self.accrue_in_memory(call)
         sheet = replace(sheet, cash=sheet.cash + amount)
         check_room(sheet)
@@ -191,8 +189,8 @@ class MarginVault(LenderShares, Positions, Authority):
             health.room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap),
             sheet.cash,
         )
-        scaled = fields.scaled_debt + health.scaled_up(amount, sheet.debt_index)
-        if health.debt_up(scaled, sheet.debt_index) < self.params.min_debt:
+        debt = health.debt_up(fields.scaled_debt, sheet.debt_index)
+        if debt + amount < self.params.min_debt:
             return 0
         return amount
 

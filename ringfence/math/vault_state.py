@@ -194,7 +194,7 @@ def quote_of(call: Call) -> tuple[int, int]:
         raise RevertError(call.quote)
     low, high = call.quote
     if low > high:
-        raise RevertError("oracle low exceeds high")
+        check_price(0)
     return low, high
 
 
