@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WAD = 10**18
+from ringfence.errors import RingfenceError
+from ringfence.math.fixed_point import MAX_UINT256, WAD
+
 PRICE_DECIMALS = 36
-MAX_UINT256 = 2**256 - 1
 MAX_EXPONENT = 77
 MAX_TOLERANCE = WAD // 2
 MAX_ANSWER = 2**128 - 1
 MAX_HEARTBEAT = 7 * 86_400
-MAX_GRACE_PERIOD = 86_400
 SEQUENCER_IS_UP = 0
 
 
-class PriceError(ValueError):
-    """There is no price now; `reason` is the contract's word for why."""
+class PriceError(RingfenceError, ValueError):
+    """There is no price now, or never with such settings; `reason` is the contract's word."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -56,10 +56,10 @@ def fits(scale: int, base: int, quote: int) -> bool:
 def is_near(price: int, reference: int, tolerance: int) -> bool:
     """Return whether `price` is within `tolerance` of `reference`, a fraction of it scaled 1e18.
 
-    Raises ValueError for a tolerance above one half.
+    Raises PriceError for a tolerance above one half.
     """
     if tolerance > MAX_TOLERANCE:
-        raise ValueError(f"tolerance is too wide: {tolerance} (limit {MAX_TOLERANCE})")
+        raise PriceError("tolerance is too wide", f"{tolerance} (limit {MAX_TOLERANCE})")
     return abs(price - reference) <= reference * tolerance // WAD
 
 
@@ -78,7 +78,7 @@ class Round:
 class FeedBounds:
     """What an oracle believes of one feed: the age of its answers in seconds, and their range.
 
-    Raises ValueError for what the contract's constructor refuses.
+    Raises PriceError for what the contract's constructor refuses.
     """
 
     heartbeat: int
@@ -87,16 +87,17 @@ class FeedBounds:
 
     def __post_init__(self) -> None:
         if not 0 < self.heartbeat <= MAX_HEARTBEAT:
-            raise ValueError(
-                f"heartbeat is out of range: {self.heartbeat} s (limits 1 and {MAX_HEARTBEAT})"
+            raise PriceError(
+                "heartbeat is out of range", f"{self.heartbeat} s (limits 1 and {MAX_HEARTBEAT})"
             )
         if not 0 < self.min_answer < self.max_answer:
-            raise ValueError(
-                f"bounds are out of order: {self.min_answer} and {self.max_answer}; "
-                "pass a least answer above 0 and a greater one"
+            raise PriceError(
+                "bounds are out of order",
+                f"{self.min_answer} and {self.max_answer}; pass a least answer above 0 and a "
+                "greater one",
             )
         if self.max_answer > MAX_ANSWER:
-            raise ValueError(f"bounds are too wide: {self.max_answer} (limit {MAX_ANSWER})")
+            raise PriceError("bounds are too wide", f"{self.max_answer} (limit {MAX_ANSWER})")
 
 
 def feed_answer(bounds: FeedBounds, latest: Round, now: int) -> int:

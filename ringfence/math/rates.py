@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WAD = 10**18
+from ringfence.errors import RingfenceError
+from ringfence.math.fixed_point import WAD
+
 SECONDS_PER_YEAR = 31_536_000
 MAX_RATE = 3 * WAD // SECONDS_PER_YEAR
 """300 % a year: what a vault clamps every rate to, per second scaled 1e18."""
 
 MAX_SLOPE = 2**128 - 1
+
+
+class RateError(RingfenceError, ValueError):
+    """The contract's constructor refuses such a curve; `reason` is its word for why."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
 
 
 def utilisation_down(cash: int, debt: int) -> int:
@@ -36,7 +46,7 @@ def line_down(start: int, slope: int, distance: int) -> int:
 class KinkedRate:
     """A rate of a base and two slopes, the slopes per whole unit of utilisation.
 
-    Raises ValueError for what the contract's constructor refuses.
+    Raises RateError for what the contract's constructor refuses.
     """
 
     base: int
@@ -46,17 +56,22 @@ class KinkedRate:
 
     def __post_init__(self) -> None:
         if not 0 < self.kink < WAD:
-            raise ValueError(
-                f"kink is out of range: {self.kink} is not above 0 and below {WAD}; "
-                "pass a utilisation such as 0.8 scaled 1e18"
+            raise RateError(
+                "kink is out of range",
+                f"{self.kink} is not above 0 and below {WAD}; "
+                "pass a utilisation such as 0.8 scaled 1e18",
             )
         if min(self.base, self.slope_1, self.slope_2) < 0:
-            raise ValueError("a rate is negative; pass rates per second scaled 1e18")
+            raise RateError(
+                "rate is negative",
+                f"{self.base}, {self.slope_1}, {self.slope_2}; pass rates per second scaled 1e18",
+            )
         top = line_down(self.rate_at_kink, self.slope_2, WAD - self.kink)
         if max(self.slope_1, self.slope_2) > MAX_SLOPE or top > MAX_RATE:
-            raise ValueError(
-                f"rate is too high: {top} per second when all is lent out (limit {MAX_RATE}, "
-                "300 % a year); lower the base or the slopes"
+            raise RateError(
+                "rate is too high",
+                f"{top} per second when all is lent out (limit {MAX_RATE}, 300 % a year); "
+                "lower the base or the slopes",
             )
 
     @property

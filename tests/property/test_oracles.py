@@ -119,8 +119,8 @@ def test_require_near__any_price__contract_and_mirror_agree(
     expected: str | None
     try:
         expected = None if is_near(price, reference, tolerance) else "price is off the reference"
-    except ValueError as error:
-        expected = str(error).partition(":")[0]
+    except PriceError as error:
+        expected = error.reason
     reason: str | None = None
     try:
         module.require_near(price, reference, tolerance)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Contract, Engine, Reverted, load
+from ringfence.math.oracles import FeedBounds, PriceError
 from tests.support.feeds import (
     DAY,
     HOUR,
@@ -116,6 +117,24 @@ def test_init__bounds_out_of_order__reverts(draft: Draft, bounds: tuple[int, int
 def test_init__bound_of_129_bits__reverts(draft: Draft) -> None:
     draft.refuses("bounds are too wide", base_1=feed_config(draft.feed, HOUR, 1, 2**128))
     draft.deploy(base_1=feed_config(draft.feed, HOUR, 1, 2**128 - 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ((0, 1, 2), "heartbeat is out of range"),
+        ((7 * DAY + 1, 1, 2), "heartbeat is out of range"),
+        ((HOUR, 0, 2), "bounds are out of order"),
+        ((HOUR, 2, 2), "bounds are out of order"),
+        ((HOUR, 1, 2**128), "bounds are too wide"),
+    ],
+)
+def test_init__settings_refused__mirror_refuses_with_the_same_reason(
+    draft: Draft, settings: tuple[int, int, int], reason: str
+) -> None:
+    draft.refuses(reason, base_1=feed_config(draft.feed, *settings))
+    with pytest.raises(PriceError, match=f"^{reason}: "):
+        FeedBounds(*settings)
 
 
 def test_init__sequencer_without_code__reverts(draft: Draft) -> None:

@@ -32,7 +32,7 @@ def test_borrow_rate__silent_and_oversized__no_word_and_two(engine: Engine) -> N
 
 @pytest.mark.parametrize(
     ("trick", "reason"),
-    [("RevertingRate", "rate model is broken"), ("GasBurningRate", "halt: InvalidFEOpcode")],
+    [("RevertingRate", "rate model is broken"), ("GasBurningRate", "halt: invalid opcode")],
 )
 def test_borrow_rate__models_that_fail__fail_in_their_way(
     engine: Engine, trick: str, reason: str

@@ -41,7 +41,7 @@ def test_latest_round_data__feed_broken__fails_until_mended(engine: Engine, tric
         broken.value.reason
         == {
             "RevertingFeed": "feed is broken",
-            "GasBurningFeed": "halt: InvalidFEOpcode",
+            "GasBurningFeed": "halt: invalid opcode",
         }[trick]
     )
 

@@ -33,7 +33,7 @@ def test_quote__oracle_broken__fails_until_mended(engine: Engine, trick: str) ->
         broken.value.reason
         == {
             "RevertingOracle": "oracle is broken",
-            "GasBurningOracle": "halt: InvalidFEOpcode",
+            "GasBurningOracle": "halt: invalid opcode",
         }[trick]
     )
 

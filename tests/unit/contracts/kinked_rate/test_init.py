@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringfence.evm import Engine, Reverted, load
-from ringfence.math.rates import MAX_RATE, WAD, KinkedRate
+from ringfence.math.rates import MAX_RATE, WAD, KinkedRate, RateError
 
 HALF = WAD // 2
 
@@ -64,10 +64,10 @@ def test_init__curve_beyond_its_limits__contract_and_mirror_refuse(
 ) -> None:
     with pytest.raises(Reverted, match=f"^{reason}$"):
         engine.deploy(load("KinkedRate"), *curve)
-    with pytest.raises(ValueError, match=f"^{reason}"):
+    with pytest.raises(RateError, match=f"^{reason}: "):
         KinkedRate(*curve)
 
 
 def test_init__mirror_given_a_negative_rate__refuses() -> None:
-    with pytest.raises(ValueError, match=r"^a rate is negative"):
+    with pytest.raises(RateError, match=r"^rate is negative: "):
         KinkedRate(-1, HALF, 0, 0)
