@@ -24,7 +24,7 @@ from ringfence.evm.errors import ArtifactError, EncodingError
 ROOT = Path(__file__).resolve().parents[2]
 """The repository: holds contracts/, node_modules/ and .cache/."""
 
-_FORMAT = 1
+_FORMAT = 2
 _BLUEPRINT_PREAMBLE = bytes.fromhex("fe7100")
 _OUTPUTS = ("abi", "bytecode", "bytecode_runtime", "layout")
 
@@ -75,16 +75,40 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=4_096)
+def _digest_version(path: Path, _modified: int, _size: int) -> str:
+    return _digest(path.read_bytes())
+
+
+def _digest_file(path: Path) -> str:
+    """Return a file's digest, read again only when its time or size has changed."""
+    status = path.stat()
+    return _digest_version(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
 def _compiler() -> str:
+    """Return the compiler and the cache's own format, which make a cache file good or stale."""
     try:
-        return f"vyper {importlib.metadata.version('vyper')}"
+        return f"vyper {importlib.metadata.version('vyper')}, format {_FORMAT}"
     except importlib.metadata.PackageNotFoundError:
         raise ArtifactError("vyper is not installed; run `make setup`") from None
 
 
+@lru_cache(maxsize=16)
+def _sources(root: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted((root / "contracts").rglob("*.vy")):
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
 def find_source(stem: str, root: Path = ROOT) -> Path:
     """Return contracts/**/<stem>.vy; raise ArtifactError unless there is exactly one."""
-    found = sorted((root / "contracts").rglob(f"{stem}.vy"))
+    found = _sources(root).get(stem, [])
+    if not found or not all(path.is_file() for path in found):
+        _sources.cache_clear()
+        found = _sources(root).get(stem, [])
     if len(found) == 1:
         return found[0]
     if found:
@@ -93,31 +117,45 @@ def find_source(stem: str, root: Path = ROOT) -> Path:
     raise ArtifactError(f"there is no {stem}.vy under {root / 'contracts'}")
 
 
-@lru_cache(maxsize=256)
-def _parse(text: str) -> Artifact:
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    """A cache file: the artifact, and what it was made with."""
+
+    made_with: str
+    sources: Mapping[str, str]
+    artifact: Artifact
+
+
+def _parse(text: str) -> _Cached:
     data = json.loads(text)
-    return Artifact(
+    artifact = Artifact(
         name=data["name"],
         abi=data["abi"],
         creation=bytes.fromhex(data["bytecode"].removeprefix("0x")),
         runtime=bytes.fromhex(data["bytecode_runtime"].removeprefix("0x")),
         layout=data["layout"],
     )
+    return _Cached(data.get("made_with", ""), data["sources"], artifact)
 
 
-def _read_cached(path: Path, compiler: str, root: Path) -> Artifact | None:
+@lru_cache(maxsize=256)
+def _parse_version(path: Path, _modified: int, _size: int) -> _Cached:
+    return _parse(path.read_text())
+
+
+def _read_cached(path: Path, made_with: str, root: Path) -> Artifact | None:
     """Return what the cache holds, None if any source or the compiler has changed."""
     if not path.is_file():
         return None
-    text = path.read_text()
-    data = json.loads(text)
-    if data["format"] != _FORMAT or data["compiler"] != compiler:
+    status = path.stat()
+    cached = _parse_version(path, status.st_mtime_ns, status.st_size)
+    if cached.made_with != made_with:
         return None
-    for source, digest in data["sources"].items():
+    for source, digest in cached.sources.items():
         file = root / source
-        if not file.is_file() or _digest(file.read_bytes()) != digest:
+        if not file.is_file() or _digest_file(file) != digest:
             return None
-    return _parse(text)
+    return cached.artifact
 
 
 def _write_cached(path: Path, text: str) -> None:
@@ -155,25 +193,26 @@ def _compile(source: str, path: Path, root: Path) -> tuple[dict[str, AbiValue], 
     return outputs, digests
 
 
-def _build(name: str, source: str, path: Path, cache: Path, root: Path) -> Artifact:
-    compiler = _compiler()
-    cached = _read_cached(cache, compiler, root)
+def _build(name: str, source: str | None, path: Path, cache: Path, root: Path) -> Artifact:
+    """Return an artifact from the cache or the compiler; `source` None reads the file at `path`."""
+    made_with = _compiler()
+    cached = _read_cached(cache, made_with, root)
     if cached is not None:
         return cached
-    outputs, digests = _compile(source, path, root)
-    if path.is_file():
-        digests[os.path.relpath(path, root)] = _digest(source.encode())
-    text = json.dumps(
+    text = path.read_text() if source is None else source
+    outputs, digests = _compile(text, path, root)
+    if source is None:
+        digests[os.path.relpath(path, root)] = _digest(text.encode())
+    cached_text = json.dumps(
         {
-            "format": _FORMAT,
             "name": name,
-            "compiler": compiler,
+            "made_with": made_with,
             "sources": digests,
             **{key: outputs[key] for key in _OUTPUTS},
         }
     )
-    _write_cached(cache, text)
-    return _parse(text)
+    _write_cached(cache, cached_text)
+    return _parse(cached_text).artifact
 
 
 def load(stem: str, *, root: Path = ROOT) -> Artifact:
@@ -183,7 +222,7 @@ def load(stem: str, *, root: Path = ROOT) -> Artifact:
     """
     path = find_source(stem, root)
     cache = root / ".cache" / "artifacts" / f"{stem}.json"
-    return _build(stem, path.read_text(), path, cache, root)
+    return _build(stem, None, path, cache, root)
 
 
 def compile_source(source: str, name: str, *, root: Path = ROOT) -> Artifact:

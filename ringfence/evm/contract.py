@@ -97,8 +97,8 @@ class Method:
         """
         overload = self._pick(len(args))
         if overload.view:
-            return self.call(*args, sender=sender, value=value)
-        return self.transact(*args, sender=sender, value=value, check=check, gas_limit=gas_limit)
+            return self._call(overload, args, sender, value)
+        return self._transact(overload, args, sender, value, check, gas_limit)
 
     def transact(
         self,
@@ -109,7 +109,21 @@ class Method:
         gas_limit: int | None = None,
     ) -> Receipt:
         """Run the function as a transaction, a view too, and return its Receipt."""
-        overload = self._pick(len(args))
+        return self._transact(self._pick(len(args)), args, sender, value, check, gas_limit)
+
+    def call(self, *args: AbiValue, sender: Addressable | None = None, value: int = 0) -> AbiValue:
+        """Run the function without changing anything and return its decoded value."""
+        return self._call(self._pick(len(args)), args, sender, value)
+
+    def _transact(
+        self,
+        overload: Overload,
+        args: Sequence[AbiValue],
+        sender: Addressable | None,
+        value: int,
+        check: bool,
+        gas_limit: int | None,
+    ) -> Receipt:
         receipt = self._engine.send(
             sender or self._engine.accounts[0],
             self._contract.address,
@@ -122,9 +136,13 @@ class Method:
             raise Reverted(receipt.revert_reason or "", receipt)
         return receipt
 
-    def call(self, *args: AbiValue, sender: Addressable | None = None, value: int = 0) -> AbiValue:
-        """Run the function without changing anything and return its decoded value."""
-        overload = self._pick(len(args))
+    def _call(
+        self,
+        overload: Overload,
+        args: Sequence[AbiValue],
+        sender: Addressable | None,
+        value: int,
+    ) -> AbiValue:
         output = self._engine.call_raw(
             self._contract.address,
             overload.selector + overload.encode_arguments(args),
