@@ -24,7 +24,6 @@ from .modules import errors
 from .modules import accrual
 from .modules import authority
 from .modules import balance_sheet
-from .modules import fixed_point
 from .modules import health
 from .modules import lender_shares
 from .modules import limits
@@ -39,15 +38,20 @@ implements: IERC4626
 implements: IMarginVault
 
 initializes: accrual[balance_sheet := balance_sheet]
-initializes: authority[accrual := accrual, limits := limits]
+initializes: authority[accrual := accrual, limits := limits, tokens := tokens]
 initializes: balance_sheet
 initializes: lender_shares[
-    accrual := accrual, balance_sheet := balance_sheet, limits := limits, signatures := signatures
+    accrual := accrual,
+    balance_sheet := balance_sheet,
+    limits := limits,
+    signatures := signatures,
+    tokens := tokens,
 ]
 initializes: limits
 initializes: operators[signatures := signatures]
 initializes: position_slot
 initializes: signatures
+initializes: tokens
 
 exports: authority.__interface__
 exports: lender_shares.__interface__
@@ -58,7 +62,8 @@ exports: signatures.__interface__
 # More than any debt, asset units.
 _REPAY_ALL: constant(uint256) = 2**127
 
-_PARAMS: immutable(IMarginVault.VaultParams)
+_ORACLE: immutable(address)
+_INITIAL_LTV: immutable(uint256)
 _RISK: immutable(liquidation.RiskParams)
 
 
@@ -75,7 +80,8 @@ def __init__(
     """
     @notice The factory checks every bound of the parameters; this constructor takes them as they are.
     """
-    _PARAMS = params
+    _ORACLE = params.oracle
+    _INITIAL_LTV = params.initial_ltv
     _RISK = liquidation.RiskParams(
         liquidation_ltv=params.liquidation_ltv,
         target_ltv=params.target_ltv,
@@ -85,11 +91,12 @@ def __init__(
         min_debt=params.min_debt,
     )
     accrual.__init__(params.rate_model, params.fallback_rate, params.reserve_factor)
-    authority.__init__(params.asset, params.reserve_target, curator, guardian)
+    authority.__init__(params.reserve_target, curator, guardian)
     balance_sheet.__init__()
-    lender_shares.__init__(params.asset, name, symbol, staticcall IERC20Detailed(params.asset).decimals())
+    lender_shares.__init__(name, symbol, staticcall IERC20Detailed(params.asset).decimals())
     limits.__init__(supply_cap, debt_cap)
     signatures.__init__(name)
+    tokens.__init__(params.asset, params.collateral_token)
 
 
 # ---- open, adjust, close ---------------------------------------------------------------------------------------------
@@ -114,14 +121,10 @@ def close(position_id: uint256, receiver: address, data: Bytes[1024]) -> (int256
 
 @external
 def top_up(position_id: uint256, amount: uint256):
-    errors._check_amount(amount)
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    position_slot._check_open(fields)
-    # Both below 2**113; the store refuses a sum that is too wide.
-    fields.collateral = unsafe_add(fields.collateral, amount)
-    word: uint256 = position_slot._store(position_id, fields)
-    tokens._pull(_PARAMS.collateral_token, amount)
-    log IMarginVault.ToppedUp(account=self._owner(position_id), position_id=position_id, amount=amount, slot=word)
+    errors._check_not_zero(amount)
+    word: uint256 = position_slot._add_collateral(position_id, amount)
+    tokens._pull(tokens.COLLATERAL, amount)
+    log IMarginVault.ToppedUp(position_id=position_id, amount=amount, slot=word)
 
 
 @external
@@ -157,11 +160,10 @@ def _adjust(
     moved_debt: int256 = debt_delta
 
     if removed > before.collateral:
-        errors._raise("not enough collateral")
+        errors._raise(errors.NOT_ENOUGH_COLLATERAL)
     # At most 2**255 + 2**112; the store refuses what is too wide.
     after.collateral = unsafe_add(unsafe_sub(before.collateral, removed), added)
     if borrowed != 0:
-        position_slot._check_open(after)
         errors._check_cash(borrowed, sheet.cash)
         scaled: uint256 = health._scaled_up(borrowed, sheet.debt_index)
         # Each below 2**113; the stores refuse sums above 2**104.
@@ -170,7 +172,7 @@ def _adjust(
         sheet.cash = unsafe_sub(sheet.cash, borrowed)
     elif repaid != 0:
         retired: uint256 = 0
-        retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _PARAMS.min_debt)
+        retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _RISK.min_debt)
         moved_debt = self._negative(repaid)
         # As in `repay`.
         after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
@@ -192,15 +194,15 @@ def _adjust(
         sheet = balance_sheet._load()
 
     if removed != 0:
-        tokens._push(_PARAMS.collateral_token, receiver, removed)
+        tokens._push(tokens.COLLATERAL, receiver, removed)
     if borrowed != 0:
-        tokens._push(_PARAMS.asset, receiver, borrowed)
+        tokens._push(tokens.ASSET, receiver, borrowed)
     if len(data) != 0:
         extcall IAdjustCallback(msg.sender).on_adjust(position_id, collateral_delta, moved_debt, data)
     if added != 0:
-        tokens._pull(_PARAMS.collateral_token, added)
+        tokens._pull(tokens.COLLATERAL, added)
     if repaid != 0:
-        tokens._pull(_PARAMS.asset, repaid)
+        tokens._pull(tokens.ASSET, repaid)
 
     if takes_risk or max_value_out != operators.NO_BOUND:
         low: uint256 = 0
@@ -209,13 +211,13 @@ def _adjust(
         if takes_risk:
             errors._check_price(low)
             collateral_value: uint256 = health._value_down(after.collateral, low)
-            if not health._is_healthy(debt, collateral_value, _PARAMS.initial_ltv):
-                errors._raise("LTV is above initial LTV")
+            if not health._is_healthy(debt, collateral_value, _INITIAL_LTV):
+                errors._raise(errors.LTV_IS_ABOVE_INITIAL)
         if max_value_out != operators.NO_BOUND:
             errors._check_price(high)
             # One more than the floor is at least the value; both sides below 2**152.
             if unsafe_mul(unsafe_add(health._value_down(removed, high), 1), 10_000) > unsafe_mul(repaid, max_value_out):
-                errors._raise("operator loss bound exceeded")
+                errors._raise(errors.OPERATOR_LOSS_BOUND_EXCEEDED)
     log IMarginVault.Adjusted(
         account=self._owner(position_id),
         position_id=position_id,
@@ -270,12 +272,12 @@ def _check_new_risk(sheet: IMarginVault.BalanceSheet, debt: uint256, debt_grows:
     """
     fields: limits.Limits = limits._load()
     limits._check_not_paused(fields)
-    if debt < _PARAMS.min_debt:
-        errors._raise("debt is below min_debt")
+    if debt < _RISK.min_debt:
+        errors._raise(errors.DEBT_IS_BELOW_MIN_DEBT)
     if debt_grows:
         total_debt: uint256 = balance_sheet._total_debt_up(sheet)
         if total_debt > fields.debt_cap:
-            errors._raise("debt cap is full")
+            errors._raise(errors.DEBT_CAP_IS_FULL)
         balance_sheet._check_room(sheet)
 
 
@@ -287,12 +289,12 @@ def liquidate(
 ) -> (uint256, uint256):
     fields: position_slot.PositionSlot = position_slot._load(position_id)
     if fields.last_risk_increase >= block.timestamp:
-        errors._raise("risk rose in this block")
+        errors._raise(errors.RISK_ROSE_IN_THIS_BLOCK)
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
     high: uint256 = self._high()
     outcome: IMarginVault.Liquidation = liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
     if outcome.seized < min_seized:
-        errors._raise("seized is below min_seized")
+        errors._raise(errors.SEIZED_IS_BELOW_MIN_SEIZED)
 
     # Seized <= collateral and retired <= scaled debt <= total (see liquidation); each payment below 2**138.
     fields.collateral = unsafe_sub(fields.collateral, outcome.seized)
@@ -310,10 +312,10 @@ def liquidate(
             sheet.supply_index = supply_index
     balance_sheet._store(sheet)
 
-    tokens._push(_PARAMS.collateral_token, receiver, outcome.seized)
+    tokens._push(tokens.COLLATERAL, receiver, outcome.seized)
     if len(data) != 0:
         extcall ILiquidateCallback(msg.sender).on_liquidate(position_id, outcome.seized, paid, data)
-    tokens._pull(_PARAMS.asset, paid)
+    tokens._pull(tokens.ASSET, paid)
     log IMarginVault.Liquidated(
         account=self._owner(position_id),
         position_id=position_id,
@@ -345,7 +347,7 @@ def fund_reserve(amount: uint256):
     sheet.cash = unsafe_add(sheet.cash, amount)
     balance_sheet._check_room(sheet)
     accrual._store(sheet)
-    tokens._pull(_PARAMS.asset, amount)
+    tokens._pull(tokens.ASSET, amount)
     log IMarginVault.ReserveFunded(caller=msg.sender, amount=amount)
 
 
@@ -354,7 +356,22 @@ def fund_reserve(amount: uint256):
 @external
 @view
 def parameters() -> IMarginVault.VaultParams:
-    return _PARAMS
+    return IMarginVault.VaultParams(
+        collateral_token=tokens.COLLATERAL,
+        asset=tokens.ASSET,
+        oracle=_ORACLE,
+        rate_model=accrual.RATE_MODEL,
+        initial_ltv=_INITIAL_LTV,
+        target_ltv=_RISK.target_ltv,
+        liquidation_ltv=_RISK.liquidation_ltv,
+        base_bonus=_RISK.base_bonus,
+        beta_max=_RISK.beta_max,
+        reserve_cut=_RISK.reserve_cut,
+        reserve_factor=accrual.RESERVE_FACTOR,
+        reserve_target=authority.RESERVE_TARGET,
+        fallback_rate=accrual.FALLBACK_RATE,
+        min_debt=_RISK.min_debt,
+    )
 
 
 @external
@@ -396,7 +413,7 @@ def ltv(position_id: uint256) -> uint256:
 @view
 def is_healthy(position_id: uint256) -> bool:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return self._ltv(fields) <= _PARAMS.liquidation_ltv
+    return self._ltv(fields) <= _RISK.liquidation_ltv
 
 
 @external
@@ -404,7 +421,7 @@ def is_healthy(position_id: uint256) -> bool:
 def liquidation_price(position_id: uint256) -> uint256:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
     debt: uint256 = self._debt(fields)
-    return health._backing_needed_up(debt, fields.collateral, _PARAMS.liquidation_ltv)
+    return health._backing_needed_up(debt, fields.collateral, _RISK.liquidation_ltv)
 
 
 @external
@@ -417,12 +434,12 @@ def max_borrow(position_id: uint256) -> uint256:
         return 0
     low: uint256 = self._quote()[0]
     collateral_value: uint256 = health._value_down(fields.collateral, low)
-    bound: uint256 = health._debt_bound_down(collateral_value, _PARAMS.initial_ltv)
+    bound: uint256 = health._debt_bound_down(collateral_value, _INITIAL_LTV)
     amount: uint256 = health._room_down(fields.scaled_debt, sheet.debt_index, bound)
     under_cap: uint256 = health._room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap)
     amount = min(min(amount, under_cap), sheet.cash)
     # Rounding up only adds to this sum of two terms below 2**122.
-    if unsafe_add(health._debt_up(fields.scaled_debt, sheet.debt_index), amount) < _PARAMS.min_debt:
+    if unsafe_add(health._debt_up(fields.scaled_debt, sheet.debt_index), amount) < _RISK.min_debt:
         return 0
     return amount
 
@@ -436,9 +453,9 @@ def max_withdraw_collateral(position_id: uint256) -> uint256:
     debt: uint256 = self._debt(fields)
     low: uint256 = self._quote()[0]
     caps: limits.Limits = limits._load()
-    if low == 0 or debt < _PARAMS.min_debt or limits._is_paused(caps):
+    if low == 0 or debt < _RISK.min_debt or limits._is_paused(caps):
         return 0
-    kept: uint256 = health._backing_needed_up(debt, low, _PARAMS.initial_ltv)
+    kept: uint256 = health._backing_needed_up(debt, low, _INITIAL_LTV)
     return unsafe_sub(max(fields.collateral, kept), kept)
 
 
@@ -446,7 +463,7 @@ def max_withdraw_collateral(position_id: uint256) -> uint256:
 @view
 def preview_liquidation(position_id: uint256, max_repay: uint256) -> IMarginVault.Liquidation:
     fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.last_risk_increase >= block.timestamp or self._ltv(fields) <= _PARAMS.liquidation_ltv:
+    if fields.last_risk_increase >= block.timestamp or self._ltv(fields) <= _RISK.liquidation_ltv:
         return empty(IMarginVault.Liquidation)
     sheet: IMarginVault.BalanceSheet = accrual._now()
     high: uint256 = self._high()
@@ -487,7 +504,7 @@ def _quote() -> (uint256, uint256):
     """
     low: uint256 = 0
     high: uint256 = 0
-    low, high = staticcall IPriceOracle(_PARAMS.oracle).quote()
+    low, high = staticcall IPriceOracle(_ORACLE).quote()
     if low > high:
         errors._check_price(0)
     return low, high

@@ -24,16 +24,16 @@ RATE_GAS: constant(uint256) = 100_000
 # The call gets 63/64 of what is left, less its own price: with this much left it gets RATE_GAS whole.
 _GAS_FLOOR: constant(uint256) = 110_000
 
-_RATE_MODEL: immutable(address)
-_FALLBACK_RATE: immutable(uint256)
-_RESERVE_FACTOR: immutable(uint256)
+RATE_MODEL: immutable(address)
+FALLBACK_RATE: immutable(uint256)
+RESERVE_FACTOR: immutable(uint256)
 
 
 @deploy
 def __init__(rate_model: address, fallback_rate: uint256, reserve_factor: uint256):
-    _RATE_MODEL = rate_model
-    _FALLBACK_RATE = fallback_rate
-    _RESERVE_FACTOR = reserve_factor
+    RATE_MODEL = rate_model
+    FALLBACK_RATE = fallback_rate
+    RESERVE_FACTOR = reserve_factor
 
 
 @internal
@@ -45,7 +45,7 @@ def _accrue() -> IMarginVault.BalanceSheet:
     failed: bool = False
     sheet, failed = self._preview()
     if failed:
-        log IMarginVault.RateModelFailed(fallback_rate=_FALLBACK_RATE)
+        log IMarginVault.RateModelFailed(fallback_rate=FALLBACK_RATE)
     return sheet
 
 
@@ -82,7 +82,7 @@ def _preview() -> (IMarginVault.BalanceSheet, bool):
     failed: bool = False
     debt: uint256 = balance_sheet._total_debt_up(stored)
     rate, failed = self._borrow_rate(stored.cash, debt)
-    return self._grow(stored, rate, elapsed, _RESERVE_FACTOR), failed
+    return self._grow(stored, rate, elapsed, RESERVE_FACTOR), failed
 
 
 @internal
@@ -93,11 +93,11 @@ def _borrow_rate(cash: uint256, debt: uint256) -> (uint256, bool):
     """
     # Checked first: nobody can force the fallback by supplying little gas.
     if msg.gas < _GAS_FLOOR:
-        errors._raise("not enough gas")
+        errors._raise(errors.NOT_ENOUGH_GAS)
     success: bool = False
     response: Bytes[32] = b""
     success, response = raw_call(
-        _RATE_MODEL,
+        RATE_MODEL,
         abi_encode(cash, debt, method_id=method_id("borrow_rate(uint256,uint256)")),
         max_outsize=32,
         gas=RATE_GAS,
@@ -105,7 +105,7 @@ def _borrow_rate(cash: uint256, debt: uint256) -> (uint256, bool):
         revert_on_failure=False,
     )
     if not success or len(response) < 32:
-        return _FALLBACK_RATE, True
+        return FALLBACK_RATE, True
     return min(convert(response, uint256), MAX_RATE), False
 
 

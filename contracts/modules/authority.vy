@@ -17,14 +17,14 @@ from . import tokens
 
 uses: accrual
 uses: limits
+uses: tokens
 
 
 MAX_PAUSE: constant(uint256) = 7 * 86_400
 COLLECTION_DELAY: constant(uint256) = 3 * 86_400
 COLLECTION_EXPIRY: constant(uint256) = 10 * 86_400
 
-_ASSET: immutable(address)
-_RESERVE_TARGET: immutable(uint256)
+RESERVE_TARGET: immutable(uint256)
 
 curator: public(address)
 guardian: public(address)
@@ -34,9 +34,8 @@ _announced_at: uint256
 
 
 @deploy
-def __init__(asset: address, reserve_target: uint256, curator: address, guardian: address):
-    _ASSET = asset
-    _RESERVE_TARGET = reserve_target
+def __init__(reserve_target: uint256, curator: address, guardian: address):
+    RESERVE_TARGET = reserve_target
     self.curator = curator
     self.guardian = guardian
     log IMarginVault.CuratorTransferred(curator=curator)
@@ -49,7 +48,7 @@ def set_caps(supply_cap: uint256, debt_cap: uint256):
     if msg.sender != self.curator:
         self._check_guardian()
         if supply_cap > fields.supply_cap or debt_cap > fields.debt_cap:
-            errors._raise("guardian may only lower caps")
+            errors._raise(errors.GUARDIAN_MAY_ONLY_LOWER_CAPS)
     fields.supply_cap = supply_cap
     fields.debt_cap = debt_cap
     limits._store(fields)
@@ -60,12 +59,12 @@ def set_caps(supply_cap: uint256, debt_cap: uint256):
 def pause_new_risk(until: uint256):
     # block.timestamp fits 40 bits, see balance_sheet.
     if until < block.timestamp or until > unsafe_add(block.timestamp, MAX_PAUSE):
-        errors._raise("pause must end within 7 days")
+        errors._raise(errors.PAUSE_IS_TOO_LONG)
     fields: limits.Limits = limits._load()
     if msg.sender != self.curator:
         self._check_guardian()
         if block.timestamp < unsafe_add(fields.paused_until, MAX_PAUSE):
-            errors._raise("last pause ended < 7 days ago")
+            errors._raise(errors.LAST_PAUSE_IS_RECENT)
     fields.paused_until = until
     limits._store(fields)
     log IMarginVault.NewRiskPaused(until=until)
@@ -88,7 +87,7 @@ def transfer_curator(new_curator: address):
 @external
 def accept_curator():
     if msg.sender != self.pending_curator:
-        errors._raise("caller is not pending curator")
+        errors._raise(errors.CALLER_IS_NOT_PENDING_CURATOR)
     self.curator = msg.sender
     self.pending_curator = empty(address)
     log IMarginVault.CuratorTransferred(curator=msg.sender)
@@ -114,16 +113,16 @@ def collect_reserve(receiver: address):
     # Nothing announced counts as announced at 0, long expired.
     elapsed: uint256 = unsafe_sub(block.timestamp, self._announced_at)
     if elapsed < COLLECTION_DELAY:
-        errors._raise("collection is too early")
+        errors._raise(errors.COLLECTION_IS_TOO_EARLY)
     if elapsed > COLLECTION_EXPIRY:
-        errors._raise("announcement has expired")
+        errors._raise(errors.ANNOUNCEMENT_HAS_EXPIRED)
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
     self._check_excess(amount, sheet)
     errors._check_cash(amount, sheet.cash)
     sheet.cash = unsafe_sub(sheet.cash, amount)
     accrual._store(sheet)
     self._announced_at = 0
-    tokens._push(_ASSET, receiver, amount)
+    tokens._push(tokens.ASSET, receiver, amount)
     log IMarginVault.ReserveCollected(receiver=receiver, amount=amount)
 
 
@@ -137,14 +136,14 @@ def pending_collection() -> (uint256, uint256):
 @view
 def _check_curator():
     if msg.sender != self.curator:
-        errors._raise("caller is not the curator")
+        errors._raise(errors.CALLER_IS_NOT_THE_CURATOR)
 
 
 @internal
 @view
 def _check_guardian():
     if msg.sender != self.guardian:
-        errors._raise("caller is not the guardian")
+        errors._raise(errors.CALLER_IS_NOT_THE_GUARDIAN)
 
 
 @internal
@@ -156,8 +155,8 @@ def _check_excess(amount: uint256, sheet: IMarginVault.BalanceSheet):
     reserve: uint256 = balance_sheet._reserve_down(sheet)
     kept: uint256 = unsafe_div(
         # Below 2**122 * 2**60.
-        unsafe_add(unsafe_mul(balance_sheet._total_debt_up(sheet), _RESERVE_TARGET), fixed_point.WAD_UP),
+        unsafe_add(unsafe_mul(balance_sheet._total_debt_up(sheet), RESERVE_TARGET), fixed_point.WAD_UP),
         fixed_point.WAD,
     )
     if kept > reserve or amount > unsafe_sub(reserve, kept):
-        errors._raise("amount exceeds the excess")
+        errors._raise(errors.AMOUNT_EXCEEDS_THE_EXCESS)

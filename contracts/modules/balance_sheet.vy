@@ -57,7 +57,7 @@ def _pack(sheet: IMarginVault.BalanceSheet) -> (uint256, uint256):
         | (sheet.debt_index >> 76)
         | (sheet.supply_index >> 76)
     ) != 0:
-        errors._raise("books exceed their width")
+        errors._raise(errors.BOOKS_EXCEED_THEIR_WIDTH)
     return (
         (sheet.total_shares << 152) | (sheet.cash << 40) | sheet.last_accrual,
         (sheet.total_scaled_debt << 152) | (sheet.debt_index << 76) | sheet.supply_index,
@@ -140,7 +140,7 @@ def _total_debt_up(sheet: IMarginVault.BalanceSheet) -> uint256:
 def _check_room(sheet: IMarginVault.BalanceSheet):
     # Each below 2**122.
     if unsafe_add(sheet.cash, self._total_debt_up(sheet)) > MAX_ASSETS:
-        errors._raise("vault is full")
+        errors._raise(errors.VAULT_IS_FULL)
 
 
 @internal

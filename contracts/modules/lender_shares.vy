@@ -25,6 +25,7 @@ uses: accrual
 uses: balance_sheet
 uses: limits
 uses: signatures
+uses: tokens
 
 
 # Below it, after a near-total loss, a share is too fine a unit to sell.
@@ -33,7 +34,6 @@ _PERMIT_TYPEHASH: constant(bytes32) = keccak256(
     "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 )
 
-asset: public(immutable(address))
 name: public(immutable(String[50]))
 symbol: public(immutable(String[32]))
 decimals: public(immutable(uint8))
@@ -43,8 +43,7 @@ allowance: public(HashMap[address, HashMap[address, uint256]])
 
 
 @deploy
-def __init__(asset_: address, name_: String[50], symbol_: String[32], decimals_: uint8):
-    asset = asset_
+def __init__(name_: String[50], symbol_: String[32], decimals_: uint8):
     name = name_
     symbol = symbol_
     decimals = decimals_
@@ -86,14 +85,14 @@ def _enter(assets_in: uint256, shares_out: uint256, receiver: address) -> (uint2
     else:
         assets = self._to_assets_up(shares, sheet.supply_index)
     if sheet.supply_index < MIN_SUPPLY_INDEX:
-        errors._raise("supply index is too low")
+        errors._raise(errors.SUPPLY_INDEX_IS_TOO_LOW)
     errors._check_not_zero(shares)
     errors._check_receiver(receiver)
     fields: limits.Limits = limits._load()
     limits._check_not_paused(fields)
     # Each below 2**122.
     if unsafe_add(unsafe_add(sheet.cash, balance_sheet._total_debt_up(sheet)), assets) > fields.supply_cap:
-        errors._raise("supply cap is full")
+        errors._raise(errors.SUPPLY_CAP_IS_FULL)
 
     # cash + assets <= supply_cap; both shares below 2**124, and the store refuses what is too wide.
     sheet.cash = unsafe_add(sheet.cash, assets)
@@ -101,7 +100,7 @@ def _enter(assets_in: uint256, shares_out: uint256, receiver: address) -> (uint2
     accrual._store(sheet)
     # A balance is at most total_shares.
     self.balanceOf[receiver] = unsafe_add(self.balanceOf[receiver], shares)
-    tokens._pull(asset, assets)
+    tokens._pull(tokens.ASSET, assets)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
     return assets, shares
@@ -132,7 +131,7 @@ def _leave(assets_out: uint256, shares_in: uint256, receiver: address, owner: ad
     sheet.cash = unsafe_sub(sheet.cash, assets)
     sheet.total_shares = unsafe_sub(sheet.total_shares, shares)
     accrual._store(sheet)
-    tokens._push(asset, receiver, assets)
+    tokens._push(tokens.ASSET, receiver, assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
     return assets, shares
@@ -191,11 +190,17 @@ def _spend_allowance(owner: address, amount: uint256):
     allowed: uint256 = self.allowance[owner][msg.sender]
     if allowed != max_value(uint256):
         if amount > allowed:
-            errors._raise("not enough allowance")
+            errors._raise(errors.NOT_ENOUGH_ALLOWANCE)
         self.allowance[owner][msg.sender] = unsafe_sub(allowed, amount)
 
 
 # ---- ERC-4626: read --------------------------------------------------------------------------------------------------
+
+@external
+@view
+def asset() -> address:
+    return tokens.ASSET
+
 
 @external
 @view

@@ -33,7 +33,7 @@ def __init__(supply_cap: uint256, debt_cap: uint256):
 @pure
 def _pack(fields: Limits) -> uint256:
     if ((fields.supply_cap >> 104) | (fields.debt_cap >> 104) | (fields.paused_until >> 40)) != 0:
-        errors._raise("limits exceed their width")
+        errors._raise(errors.LIMITS_EXCEED_THEIR_WIDTH)
     return (fields.supply_cap << 144) | (fields.debt_cap << 40) | fields.paused_until
 
 
@@ -66,4 +66,4 @@ def _is_paused(fields: Limits) -> bool:
 @view
 def _check_not_paused(fields: Limits):
     if self._is_paused(fields):
-        errors._raise("new risk is paused")
+        errors._raise(errors.NEW_RISK_IS_PAUSED)

@@ -54,7 +54,7 @@ def _liquidate(
     debt: uint256 = health._debt_up(position.scaled_debt, debt_index)
     collateral_value: uint256 = health._value_down(position.collateral, price)
     if health._is_healthy(debt, collateral_value, risk.liquidation_ltv):
-        errors._raise("position is healthy")
+        errors._raise(errors.POSITION_IS_HEALTHY)
     errors._check_not_zero(max_repay)
     ltv: uint256 = health._ltv_up(debt, collateral_value)
     beta: uint256 = self._beta(ltv, risk)
@@ -98,7 +98,7 @@ def _solvent(
             repaid = debt
         else:
             if debt <= risk.min_debt:
-                errors._raise("debt is below min_debt")
+                errors._raise(errors.DEBT_IS_BELOW_MIN_DEBT)
             repaid = unsafe_sub(debt, risk.min_debt)
     retired: uint256 = position.scaled_debt
     if repaid < debt:
@@ -140,7 +140,7 @@ def _insolvent(
         left: uint256 = health._debt_up(unsafe_sub(position.scaled_debt, retired), debt_index)
         retired_debt = unsafe_sub(debt, left)
         if retired_debt < risk.min_debt or left < risk.min_debt:
-            errors._raise("only the whole can be liquidated")
+            errors._raise(errors.ONLY_THE_WHOLE)
         repaid = self._pro_rata_price_up(seized, price, beta)
     return IMarginVault.Liquidation(
         seized=seized,

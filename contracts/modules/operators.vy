@@ -74,7 +74,7 @@ def _unpack(word: uint256) -> (IMarginVault.Permission, uint256):
 @internal
 def _set(owner: address, operator: address, permissions: IMarginVault.Permission, max_loss_bps: uint256):
     if max_loss_bps > _MAX_BPS:
-        errors._raise("loss bound exceeds 10000 bps")
+        errors._raise(errors.LOSS_BOUND_IS_TOO_WIDE)
     self._words[owner][operator] = (max_loss_bps << _PERMISSION_BITS) | convert(permissions, uint256)
     log IMarginVault.OperatorSet(
         owner=owner, operator=operator, permissions=permissions, max_loss_bps=max_loss_bps
@@ -93,18 +93,19 @@ def _authorise(owner: address, borrows: bool, withdraws: bool, reduces: bool) ->
     permissions: IMarginVault.Permission = empty(IMarginVault.Permission)
     max_loss_bps: uint256 = 0
     permissions, max_loss_bps = self._unpack(self._words[owner][msg.sender])
-    bounded: bool = withdraws and reduces and IMarginVault.Permission.WITHDRAW not in permissions
-    if (
-        permissions == empty(IMarginVault.Permission)
-        or (borrows and IMarginVault.Permission.INCREASE not in permissions)
-        or (bounded and IMarginVault.Permission.REDUCE not in permissions)
-        or (withdraws and not bounded and IMarginVault.Permission.WITHDRAW not in permissions)
-    ):
-        errors._raise("caller lacks permission")
-    if bounded:
-        # Both at most 10_000.
-        return unsafe_add(_MAX_BPS, max_loss_bps)
-    return NO_BOUND
+    bound: uint256 = NO_BOUND
+    needed: IMarginVault.Permission = empty(IMarginVault.Permission)
+    if borrows:
+        needed = IMarginVault.Permission.INCREASE
+    if withdraws:
+        if reduces and IMarginVault.Permission.WITHDRAW not in permissions:
+            needed |= IMarginVault.Permission.REDUCE
+            # Both at most 10_000.
+            bound = unsafe_add(_MAX_BPS, max_loss_bps)
+        else:
+            needed |= IMarginVault.Permission.WITHDRAW
+    self._check(permissions, needed)
+    return bound
 
 
 @internal
@@ -114,6 +115,15 @@ def _authorise_close(owner: address):
     @notice Closing takes REDUCE and WITHDRAW.
     """
     if msg.sender != owner:
-        needed: IMarginVault.Permission = IMarginVault.Permission.REDUCE | IMarginVault.Permission.WITHDRAW
-        if self._unpack(self._words[owner][msg.sender])[0] & needed != needed:
-            errors._raise("caller lacks permission")
+        permissions: IMarginVault.Permission = self._unpack(self._words[owner][msg.sender])[0]
+        self._check(permissions, IMarginVault.Permission.REDUCE | IMarginVault.Permission.WITHDRAW)
+
+
+@internal
+@pure
+def _check(permissions: IMarginVault.Permission, needed: IMarginVault.Permission):
+    """
+    @notice An operator has some permission, and all that are needed.
+    """
+    if permissions == empty(IMarginVault.Permission) or permissions & needed != needed:
+        errors._raise(errors.CALLER_LACKS_PERMISSION)

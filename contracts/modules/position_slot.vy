@@ -20,7 +20,7 @@ struct PositionSlot:
     last_risk_increase: uint256
 
 
-MAX_COLLATERAL: constant(uint256) = 2**112 - 1
+_MAX_COLLATERAL: constant(uint256) = 2**112 - 1
 _MAX_SCALED_DEBT: constant(uint256) = 2**104 - 1
 _MAX_TIME: constant(uint256) = 2**40 - 1
 
@@ -31,7 +31,7 @@ _words: HashMap[uint256, uint256]
 @pure
 def _pack(fields: PositionSlot) -> uint256:
     if ((fields.collateral >> 112) | (fields.scaled_debt >> 104) | (fields.last_risk_increase >> 40)) != 0:
-        errors._raise("position exceeds its width")
+        errors._raise(errors.POSITION_EXCEEDS_ITS_WIDTH)
     return (fields.collateral << 144) | (fields.scaled_debt << 40) | fields.last_risk_increase
 
 
@@ -43,13 +43,6 @@ def _unpack(word: uint256) -> PositionSlot:
         scaled_debt=(word >> 40) & _MAX_SCALED_DEBT,
         last_risk_increase=word & _MAX_TIME,
     )
-
-
-@internal
-@pure
-def _check_open(fields: PositionSlot):
-    if fields.collateral == 0:
-        errors._raise("position is not open")
 
 
 @internal
@@ -72,5 +65,23 @@ def _store(position_id: uint256, fields: PositionSlot) -> uint256:
     word: uint256 = 0
     if fields.collateral != 0:
         word = self._pack(fields)
+    self._words[position_id] = word
+    return word
+
+
+@internal
+def _add_collateral(position_id: uint256, amount: uint256) -> uint256:
+    """
+    @notice Adds to an open position and returns its word; debt and time are not even unpacked.
+    """
+    word: uint256 = self._words[position_id]
+    collateral: uint256 = word >> 144
+    if collateral == 0:
+        errors._raise(errors.POSITION_IS_NOT_OPEN)
+    # collateral is at most _MAX_COLLATERAL.
+    if amount > unsafe_sub(_MAX_COLLATERAL, collateral):
+        errors._raise(errors.POSITION_EXCEEDS_ITS_WIDTH)
+    # The sum stays below 2**112: nothing carries out of the word.
+    word = unsafe_add(word, amount << 144)
     self._words[position_id] = word
     return word

@@ -2,8 +2,9 @@
 """
 @title tokens
 @license GNU Affero General Public License v3.0 only
-@notice Moves tokens; takes ERC-20s that return true and those that return nothing.
-@dev Both tokens are known to be contracts that deliver what they are told: the factory's probe moved them in and out.
+@notice The two tokens of a market and the two ways they move; takes ERC-20s that return true and those that return
+        nothing.
+@dev Both are known to be contracts that deliver what they are told: the factory's probe moved them in and out.
 """
 
 from ethereum.ercs import IERC20
@@ -11,16 +12,25 @@ from ethereum.ercs import IERC20
 from . import errors
 
 
+ASSET: immutable(address)
+COLLATERAL: immutable(address)
+
+
+@deploy
+def __init__(asset: address, collateral_token: address):
+    ASSET = asset
+    COLLATERAL = collateral_token
+
+
 @internal
 def _pull(token: address, amount: uint256):
     """
     @notice Takes `amount` token units from the caller, and only from the caller (ISO-2).
     """
-    errors._check_transfer(
-        extcall IERC20(token).transferFrom(
-            msg.sender, self, amount, default_return_value=True, skip_contract_check=True
-        )
-    )
+    if not extcall IERC20(token).transferFrom(
+        msg.sender, self, amount, default_return_value=True, skip_contract_check=True
+    ):
+        errors._raise(errors.TRANSFER_FAILED)
 
 
 @internal
@@ -29,6 +39,7 @@ def _push(token: address, receiver: address, amount: uint256):
     @notice Sends `amount` token units to `receiver`.
     """
     errors._check_receiver(receiver)
-    errors._check_transfer(
-        extcall IERC20(token).transfer(receiver, amount, default_return_value=True, skip_contract_check=True)
-    )
+    if not extcall IERC20(token).transfer(
+        receiver, amount, default_return_value=True, skip_contract_check=True
+    ):
+        errors._raise(errors.TRANSFER_FAILED)
