@@ -43,10 +43,14 @@ def unpack(word: int) -> PositionSlot:
     return PositionSlot(word >> 144, word >> 40 & MAX_SCALED_DEBT, word & MAX_TIME)
 
 
-def check_open(fields: PositionSlot) -> None:
-    """Raise RevertError for a position without collateral."""
-    if fields.collateral == 0:
+def add_collateral(word: int, amount: int) -> int:
+    """Return the word of an open position with more collateral; nothing else in it changes."""
+    collateral = word >> 144
+    if collateral == 0:
         raise RevertError("position is not open")
+    if amount > MAX_COLLATERAL - collateral:
+        raise RevertError("position exceeds its width")
+    return word + (amount << 144)
 
 
 def stored_word(fields: PositionSlot) -> int:

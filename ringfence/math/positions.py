@@ -12,14 +12,13 @@ from ringfence.math import health
 from ringfence.math.balance_sheet import BalanceSheet, check_room, total_debt_up
 from ringfence.math.errors import (
     RevertError,
-    check_amount,
     check_cash,
     check_not_zero,
     check_price,
 )
 from ringfence.math.limits import check_not_paused
 from ringfence.math.operators import MAX_BPS, NO_BOUND, Operators
-from ringfence.math.position_slot import PositionSlot, check_open
+from ringfence.math.position_slot import PositionSlot, add_collateral
 from ringfence.math.vault_state import Call, call_back, entry_point, quote_of
 
 REPAY_ALL = 2**127
@@ -81,19 +80,10 @@ class Positions(Operators):
     @entry_point
     def top_up(self, call: Call, position_id: int, amount: int) -> None:
         """Add collateral to an open position, whoever's it is."""
-        check_amount(amount)
-        fields = self.load_position(position_id)
-        check_open(fields)
-        after = replace(fields, collateral=fields.collateral + amount)
-        word = self.store_position(position_id, after)
+        check_not_zero(amount)
+        word = self.store_word(position_id, add_collateral(self.load_word(position_id), amount))
         self.pull(self.collateral, call.caller, amount)
-        self.log(
-            "ToppedUp",
-            account=owner_of(position_id),
-            position_id=position_id,
-            amount=amount,
-            slot=word,
-        )
+        self.log("ToppedUp", position_id=position_id, amount=amount, slot=word)
 
     @entry_point
     def repay(self, call: Call, position_id: int, amount: int) -> int:
@@ -120,7 +110,6 @@ class Positions(Operators):
             raise RevertError("not enough collateral")
         after = replace(before, collateral=before.collateral - removed + added)
         if borrowed:
-            check_open(after)
             check_cash(borrowed, sheet.cash)
             scaled = health.scaled_up(borrowed, sheet.debt_index)
             after = replace(after, scaled_debt=before.scaled_debt + scaled)

@@ -149,7 +149,10 @@ class VaultState:
 
     def store_position(self, position_id: int, fields: PositionSlot) -> int:
         """Write a position and return its word."""
-        word = position_slot.stored_word(fields)
+        return self.store_word(position_id, position_slot.stored_word(fields))
+
+    def store_word(self, position_id: int, word: int) -> int:
+        """Write a position's word and return it."""
         self.storage.store((self.address, POSITIONS, position_id), word)
         return word
 
