@@ -24,7 +24,7 @@ MAX_SHARES: constant(uint256) = 2**104 - 1
 # Gifts, deposits and borrowing stop here, which leaves cash 256-fold room for interest: no repayment fails on width.
 MAX_ASSETS: constant(uint256) = 2**104
 MAX_INDEX: constant(uint256) = 2**76 - 1
-MAX_CASH: constant(uint256) = 2**112 - 1
+_MAX_CASH: constant(uint256) = 2**112 - 1
 _MAX_TIME: constant(uint256) = 2**40 - 1
 
 _word_1: uint256
@@ -69,7 +69,7 @@ def _pack(sheet: IMarginVault.BalanceSheet) -> (uint256, uint256):
 def _unpack(word_1: uint256, word_2: uint256) -> IMarginVault.BalanceSheet:
     return IMarginVault.BalanceSheet(
         total_shares=word_1 >> 152,
-        cash=(word_1 >> 40) & MAX_CASH,
+        cash=(word_1 >> 40) & _MAX_CASH,
         last_accrual=word_1 & _MAX_TIME,
         total_scaled_debt=word_2 >> 152,
         debt_index=(word_2 >> 76) & MAX_INDEX,
