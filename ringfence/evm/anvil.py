@@ -146,6 +146,7 @@ class AnvilEngine(Engine):
         if not str(version).startswith("anvil"):
             raise EvmError(f"the node at {url} is {version}; the engine needs anvil's own methods")
         self._chain_id = int(chain_id, 16)
+        self._marks: list[_Mark] = []
         self._timestamp = int(block["timestamp"], 16)
         self._block_gas = int(block["gasLimit"], 16)
 
@@ -288,15 +289,21 @@ class AnvilEngine(Engine):
 
     @override
     def snapshot(self) -> object:
-        return _Mark(self._rpc.call("evm_snapshot"), self._timestamp)
+        mark = _Mark(self._rpc.call("evm_snapshot"), self._timestamp)
+        self._marks.append(mark)
+        return mark
 
     @override
     def restore(self, mark: object) -> None:
         if not isinstance(mark, _Mark):
             raise EvmError("this is not a mark of an anvil engine's state")
-        if self._rpc.call("evm_revert", mark.snapshot) is not True:
-            raise EvmError("the node no longer knows this mark: an earlier one was restored")
-        mark.snapshot = self._rpc.call("evm_snapshot")
+        if mark not in self._marks:
+            raise EvmError("this mark is gone: an earlier one was restored since")
+        del self._marks[self._marks.index(mark) + 1 :]
+        reverted, snapshot = self._ask(("evm_revert", [mark.snapshot]), ("evm_snapshot", []))
+        if reverted is not True:
+            raise EvmError("the node no longer knows this mark; did something else restore one?")
+        mark.snapshot = snapshot
         self._timestamp = mark.timestamp
 
 

@@ -251,16 +251,17 @@ def load_npm(path: str, *, root: Path = ROOT) -> Artifact:
     return Artifact(
         name=name,
         abi=data["abi"],
-        creation=_unhex(evm.get("bytecode"), name),
-        runtime=_unhex(evm.get("deployedBytecode") or "0x00", name),
+        creation=_bytecode(evm.get("bytecode"), name, needed=True),
+        runtime=_bytecode(evm.get("deployedBytecode"), name, needed=False),
     )
 
 
-def _unhex(code: object, name: str) -> bytes:
-    text = code.get("object", "") if isinstance(code, Mapping) else code
-    if not isinstance(text, str) or not text.removeprefix("0x"):
+def _bytecode(code: object, name: str, *, needed: bool) -> bytes:
+    text = code.get("object") if isinstance(code, Mapping) else code
+    digits = text.removeprefix("0x") if isinstance(text, str) else ""
+    if needed and not digits:
         raise ArtifactError(f"{name} comes without bytecode")
     try:
-        return bytes.fromhex(text.removeprefix("0x"))
+        return bytes.fromhex(digits)
     except ValueError:
         raise ArtifactError(f"{name} must be linked with its libraries first") from None

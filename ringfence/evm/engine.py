@@ -284,7 +284,10 @@ class Engine(ABC):
 
     @abstractmethod
     def snapshot(self) -> object:
-        """Return a mark of the state and the time, good for any number of restores."""
+        """Return a mark of the state and the time, good for any number of restores.
+
+        On anvil a restore ends the marks that were made after it.
+        """
 
     @abstractmethod
     def restore(self, mark: object) -> None:
