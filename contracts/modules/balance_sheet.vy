@@ -46,27 +46,10 @@ def __init__():
 
 
 @internal
-@pure
-def _pack(sheet: IMarginVault.BalanceSheet) -> (uint256, uint256):
-    # One branch for all six fields: what sticks out of any of them is not zero.
-    if (
-        (sheet.total_shares >> 104)
-        | (sheet.cash >> 112)
-        | (sheet.last_accrual >> 40)
-        | (sheet.total_scaled_debt >> 104)
-        | (sheet.debt_index >> 76)
-        | (sheet.supply_index >> 76)
-    ) != 0:
-        errors._raise(errors.BOOKS_EXCEED_THEIR_WIDTH)
-    return (
-        (sheet.total_shares << 152) | (sheet.cash << 40) | sheet.last_accrual,
-        (sheet.total_scaled_debt << 152) | (sheet.debt_index << 76) | sheet.supply_index,
-    )
-
-
-@internal
-@pure
-def _unpack(word_1: uint256, word_2: uint256) -> IMarginVault.BalanceSheet:
+@view
+def _load() -> IMarginVault.BalanceSheet:
+    word_1: uint256 = self._word_1
+    word_2: uint256 = self._word_2
     return IMarginVault.BalanceSheet(
         total_shares=word_1 >> 152,
         cash=(word_1 >> 40) & _MAX_CASH,
@@ -78,18 +61,19 @@ def _unpack(word_1: uint256, word_2: uint256) -> IMarginVault.BalanceSheet:
 
 
 @internal
-@view
-def _load() -> IMarginVault.BalanceSheet:
-    return self._unpack(self._word_1, self._word_2)
-
-
-@internal
 def _store(sheet: IMarginVault.BalanceSheet):
-    word_1: uint256 = 0
-    word_2: uint256 = 0
-    word_1, word_2 = self._pack(sheet)
-    self._word_1 = word_1
-    self._word_2 = word_2
+    # One branch for all six fields: what sticks out of any of them is not zero.
+    if (
+        (sheet.total_shares >> 104)
+        | (sheet.cash >> 112)
+        | (sheet.last_accrual >> 40)
+        | (sheet.total_scaled_debt >> 104)
+        | (sheet.debt_index >> 76)
+        | (sheet.supply_index >> 76)
+    ) != 0:
+        errors._raise(errors.BOOKS_EXCEED_THEIR_WIDTH)
+    self._word_1 = (sheet.total_shares << 152) | (sheet.cash << 40) | sheet.last_accrual
+    self._word_2 = (sheet.total_scaled_debt << 152) | (sheet.debt_index << 76) | sheet.supply_index
 
 
 @internal

@@ -30,30 +30,17 @@ def __init__(supply_cap: uint256, debt_cap: uint256):
 
 
 @internal
-@pure
-def _pack(fields: Limits) -> uint256:
-    if ((fields.supply_cap >> 104) | (fields.debt_cap >> 104) | (fields.paused_until >> 40)) != 0:
-        errors._raise(errors.LIMITS_EXCEED_THEIR_WIDTH)
-    return (fields.supply_cap << 144) | (fields.debt_cap << 40) | fields.paused_until
-
-
-@internal
-@pure
-def _unpack(word: uint256) -> Limits:
-    return Limits(
-        supply_cap=word >> 144, debt_cap=(word >> 40) & _MAX_CAP, paused_until=word & _MAX_TIME
-    )
-
-
-@internal
 @view
 def _load() -> Limits:
-    return self._unpack(self._word)
+    word: uint256 = self._word
+    return Limits(supply_cap=word >> 144, debt_cap=(word >> 40) & _MAX_CAP, paused_until=word & _MAX_TIME)
 
 
 @internal
 def _store(fields: Limits):
-    self._word = self._pack(fields)
+    if ((fields.supply_cap >> 104) | (fields.debt_cap >> 104) | (fields.paused_until >> 40)) != 0:
+        errors._raise(errors.LIMITS_EXCEED_THEIR_WIDTH)
+    self._word = (fields.supply_cap << 144) | (fields.debt_cap << 40) | fields.paused_until
 
 
 @internal

@@ -29,14 +29,6 @@ _words: HashMap[uint256, uint256]
 
 @internal
 @pure
-def _pack(fields: PositionSlot) -> uint256:
-    if ((fields.collateral >> 112) | (fields.scaled_debt >> 104) | (fields.last_risk_increase >> 40)) != 0:
-        errors._raise(errors.POSITION_EXCEEDS_ITS_WIDTH)
-    return (fields.collateral << 144) | (fields.scaled_debt << 40) | fields.last_risk_increase
-
-
-@internal
-@pure
 def _unpack(word: uint256) -> PositionSlot:
     return PositionSlot(
         collateral=word >> 144,
@@ -64,7 +56,10 @@ def _store(position_id: uint256, fields: PositionSlot) -> uint256:
     """
     word: uint256 = 0
     if fields.collateral != 0:
-        word = self._pack(fields)
+        # One branch for all three fields: what sticks out of any of them is not zero.
+        if ((fields.collateral >> 112) | (fields.scaled_debt >> 104) | (fields.last_risk_increase >> 40)) != 0:
+            errors._raise(errors.POSITION_EXCEEDS_ITS_WIDTH)
+        word = (fields.collateral << 144) | (fields.scaled_debt << 40) | fields.last_risk_increase
     self._words[position_id] = word
     return word
 
