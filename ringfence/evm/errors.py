@@ -48,4 +48,6 @@ def halt_reason(fault: str) -> str:
         return "halt: out of gas"
     if "invalid" in name and ("opcode" in name or "instruction" in name):
         return "halt: invalid opcode"
+    if "sizelimit" in name:
+        return "halt: code is too large"
     return f"halt: {fault}"

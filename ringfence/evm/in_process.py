@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 _CHAIN_ID = 1
 _DEPLOYER = b"\xde" * 20
-"""Sends the transactions in which an account's lent code deploys; nobody's address."""
+"""Sends the transactions in which an account's lent code deploys: their `tx.origin`."""
 
 _MEMORY_QUADRATIC = 512
+
+_CODE_SIZE_LIMIT = 24_576
+"""Of EIP-170, which verbs does not know; checked for deployments, not for what they create."""
 
 _PANIC = re.compile(r"^panic: .*\(0x([0-9a-f]+)\)$")
 _HALT = re.compile(r"due to halt: (\w+)")
@@ -328,13 +331,20 @@ class InProcessEngine(Engine):
         self._exported = None
         self._put(origin, replace(self._state().account(origin), code=account.code))
         created, returned = output[12:32], output[32:]
+        oversized = len(self._state().account(created).code) > _CODE_SIZE_LIMIT
+        if oversized:
+            self._load(before.replace({origin: replace(account, nonce=account.nonce + 1)}))
+            created, logs = bytes(20), []
         success = any(created)
         spent = gas - _deployment_overhead(len(data)) if success else None
+        reason = None if success else decode_revert(returned)
+        if oversized:
+            reason = halt_reason("CreateContractSizeLimit")
         return Receipt(
             success=success,
             sender=checksum(origin),
             to=None,
-            revert_reason=None if success else decode_revert(returned),
+            revert_reason=reason,
             timestamp=timestamp,
             known_gas=spent,
             known_output=self._state().account(created).code if success else returned,

@@ -16,7 +16,6 @@ from eth.abc import (
     AccountDatabaseAPI,
     AtomicDatabaseAPI,
     ComputationAPI,
-    MessageAPI,
     MetaWitnessAPI,
 )
 from eth.constants import CREATE_CONTRACT_ADDRESS
@@ -261,22 +260,7 @@ class _Accounts(AccountDatabaseAPI):
         raise NotImplementedError("a replay is thrown away")
 
 
-class _Machine(CancunComputation):
-    """Cancun's rules without the bounds on code size, which verbs does not know either."""
-
-    @classmethod
-    @override
-    def validate_create_message(cls, message: MessageAPI) -> None:
-        """Nothing: EIP-3860's bound is not applied."""
-
-    @classmethod
-    @override
-    def validate_contract_code(cls, contract_code: bytes) -> None:
-        """Nothing: EIP-170's bound is not applied."""
-
-
 class _State(CancunState):
-    computation_class = _Machine
     account_db_class = _Accounts
 
     @property
@@ -344,7 +328,11 @@ def replay(
     message = _message(state, transaction, gas - intrinsic)
     state.mark_address_warm(message.sender)
     state.mark_address_warm(message.storage_address)
-    run = _Machine.apply_create_message if message.is_create else _Machine.apply_message
+    run = (
+        CancunComputation.apply_create_message
+        if message.is_create
+        else CancunComputation.apply_message
+    )
     computation = run(state, message, CancunTransactionContext(0, message.sender))
     spent = gas - computation.get_gas_remaining()
     refund = 0 if computation.is_error else computation.get_gas_refund()

@@ -172,3 +172,16 @@ def test_engine__either__bad_requests_name_the_remedy(engine: Engine) -> None:
     with pytest.raises(EvmError, match="not a mark"):
         engine.restore("yesterday")
     assert probe.word(1) == 0
+
+
+@pytest.mark.engines("in process", "anvil")
+def test_deploy__code_above_the_size_limit__refused(engine: Engine) -> None:
+    # initcode that returns as many zero bytes as the limit allows, then one more
+    small, large = (bytes.fromhex(f"61{size:04x}5ff3") for size in (24_576, 24_577))
+    sender = engine.accounts[0]
+    assert engine.send(sender, None, small).success
+    receipt = engine.send(sender, None, large)
+    assert not receipt.success
+    assert receipt.revert_reason == "halt: code is too large"
+    assert receipt.contract_address is None
+    assert engine.send(sender, None, small).success
