@@ -165,6 +165,8 @@ def _adjust(
     # At most 2**255 + 2**112; the store refuses what is too wide.
     after.collateral = unsafe_add(unsafe_sub(before.collateral, removed), added)
     if borrowed != 0:
+        if after.collateral == 0:
+            errors._raise(errors.POSITION_IS_NOT_OPEN)
         errors._check_cash(borrowed, sheet.cash)
         scaled: uint256 = health._scaled_up(borrowed, sheet.debt_index)
         # Each below 2**113; the stores refuse sums above 2**104.
