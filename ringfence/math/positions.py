@@ -110,6 +110,8 @@ class Positions(Operators):
             raise RevertError("not enough collateral")
         after = replace(before, collateral=before.collateral - removed + added)
         if borrowed:
+            if after.collateral == 0:
+                raise RevertError("position is not open")
             check_cash(borrowed, sheet.cash)
             scaled = health.scaled_up(borrowed, sheet.debt_index)
             after = replace(after, scaled_debt=before.scaled_debt + scaled)

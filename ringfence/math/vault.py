@@ -100,8 +100,7 @@ class MarginVault(LenderShares, Positions, Authority):
             total_scaled_debt=sheet.total_scaled_debt - outcome.scaled_retired,
             cash=sheet.cash + paid,
         )
-        if outcome.loss:
-            sheet = self._socialise(position_id, sheet)
+        sheet = self._socialise(position_id, sheet)
         self.store_sheet(sheet)
 
         self.push(self.collateral, receiver, outcome.seized)
@@ -123,7 +122,7 @@ class MarginVault(LenderShares, Positions, Authority):
         return outcome.seized, paid
 
     def _socialise(self, position_id: int, sheet: BalanceSheet) -> BalanceSheet:
-        """Return the books after a write-off; log what the reserve could not take."""
+        """Return books that bear their claims; log what the reserve could not take."""
         supply_index = socialise(sheet)
         if supply_index != sheet.supply_index:
             self.log(
