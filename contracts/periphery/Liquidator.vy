@@ -117,9 +117,10 @@ def _try(vault: address, target: ILiquidator.Target) -> ILiquidator.Outcome:
         outcome: ILiquidator.Outcome = abi_decode(slice(response, 0, 128), ILiquidator.Outcome)
         self._log(vault, target.position_id, outcome)
         return outcome
-    # A call that ran out of gas leaves a 64th at each level: with so little left, that may be why it failed.
-    assert msg.gas >= gas_before // 8, "not enough gas"
     reason: String[32] = self._reason(response)
+    # A call that ran out of gas leaves a 64th at each level: with so little left, that may be why it failed. No target
+    # is reported as failed for want of gas, or else an estimate of gas would settle for that.
+    assert msg.gas >= gas_before // 8 and reason != "not enough gas", "not enough gas"
     status: ILiquidator.Status = ILiquidator.Status.FAILED
     if reason == "position is healthy":
         status = ILiquidator.Status.HEALTHY
@@ -192,6 +193,7 @@ def _begin(vault: address, path: Bytes[uniswap_swaps.MAX_PATH], receiver: addres
     self._path = path
     budget: uint256 = 0
     if min_profit < 0:
+        assert min_profit != min_value(int256), "min_profit exceeds its width"
         budget = convert(-min_profit, uint256)
         tokens._pull(params.asset, budget)
     self._pot = budget
@@ -201,14 +203,17 @@ def _begin(vault: address, path: Bytes[uniswap_swaps.MAX_PATH], receiver: addres
 @internal
 def _finish(receiver: address, budget: uint256, min_profit: int256) -> int256:
     """
-    @notice Pays out all that is here; returns the profit, asset units.
+    @notice Pays out all that is here, and returns the profit, asset units.
     """
     pot: uint256 = self._pot
     profit: int256 = uniswap_swaps._signed(pot) - uniswap_swaps._signed(budget)
     assert profit >= min_profit, "profit is below minimum"
-    self._pot = 0
-    if pot != 0:
-        tokens._push(self._asset, receiver, pot)
+    # What was taken and not lost goes back, what was earned to the receiver.
+    returned: uint256 = min(pot, budget)
+    if returned != 0:
+        tokens._push(self._asset, msg.sender, returned)
+    if pot != returned:
+        tokens._push(self._asset, receiver, unsafe_sub(pot, returned))
     return profit
 
 
