@@ -1,0 +1,5 @@
+"""The deployment that these tests share."""
+
+from tests.support.deployment import deployment
+
+__all__ = ["deployment"]
