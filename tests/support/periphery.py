@@ -78,12 +78,17 @@ class Stage:
     weth: Contract
     usdc: Contract
     dai: Contract
-    pool: Pool
+    pools: tuple[Pool, ...]
     factory: Contract
     long: Market
     short: Market
     router: Contract
     liquidator: Contract
+
+    @property
+    def pool(self) -> Pool:
+        """WETH and USDC, the cheap way; the other pools go by way of DAI."""
+        return self.pools[0]
 
     @property
     def soon(self) -> int:
@@ -391,7 +396,7 @@ def build_stage(engine: Engine) -> Stage:
     for market in (long, short):
         market.vault.set_operator(router, ALL, 0, sender=TRADER)
     return Stage(
-        engine, uniswap, weth, usdc, dai, pools[0], factory, long, short, router, liquidator
+        engine, uniswap, weth, usdc, dai, tuple(pools), factory, long, short, router, liquidator
     )
 
 
