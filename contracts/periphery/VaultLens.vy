@@ -208,7 +208,7 @@ def _borrow_rate(params: IMarginVault.VaultParams, cash: uint256, debt: uint256)
     @notice What accrual will use from now on, and whether it is the fallback: asked just as accrual asks.
     """
     if msg.gas < _RATE_GAS_FLOOR:
-        errors._raise("not enough gas")
+        errors._raise(errors.NOT_ENOUGH_GAS)
     success: bool = False
     response: Bytes[32] = b""
     success, response = raw_call(
@@ -231,7 +231,7 @@ def _quote(oracle: address) -> (uint256, uint256):
     @notice Low and high, 1e36; zeros when the oracle reverts, burns its gas or answers nonsense.
     """
     if msg.gas < _ORACLE_GAS_FLOOR:
-        errors._raise("not enough gas")
+        errors._raise(errors.NOT_ENOUGH_GAS)
     success: bool = False
     response: Bytes[64] = b""
     success, response = raw_call(
