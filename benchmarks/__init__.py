@@ -1,0 +1,1 @@
+"""What things cost: committed figures, and what prints them."""
