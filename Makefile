@@ -48,6 +48,10 @@ node_modules/.ready: package.json package-lock.json .npmrc
 test: setup ## run every test on this machine alone
 	@$(LOCAL_ONLY) pytest -n 2 --dist worksteal
 
+.PHONY: bench
+bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
+	@$(LOCAL_ONLY) python -m benchmarks.gas
+
 .PHONY: lint lint-python lint-types lint-whitespace lint-abi
 lint: lint-python lint-types lint-whitespace lint-abi ## style, types, whitespace, and that the ABIs are current
 lint-python: setup
