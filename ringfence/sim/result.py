@@ -293,7 +293,8 @@ def from_json(text: str) -> Result:
 
 def _build(kind: _Kind, value: Json) -> Json:
     """Return plain JSON as a value of a dataclass, a tuple, a mapping or a word."""
-    origin, parts = get_origin(kind), get_args(kind)
+    origin: _Kind = get_origin(kind)
+    parts = get_args(kind)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(**{one.name: _build(hints[one.name], value[one.name]) for one in fields(kind)})
