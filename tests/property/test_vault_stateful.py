@@ -1,0 +1,63 @@
+"""The vault against its mirror: seeded runs through every entry point, compared to the last wei.
+
+Each step holds the contract to the mirror (return value or reason, every changed word of the vault
+and both tokens) and to the invariants; `tests.support.model` says how. A failure names its seed and
+the actions that suffice for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from ringfence.evm.artifacts import ROOT
+from tests.support.model.actions import VAULT_CALLS
+from tests.support.model.play import play
+
+EPISODES = 64
+STEPS = 400
+LEAST_STEPS = 20_000
+
+NOT_HERE = {
+    "transfer failed": "both tokens of these runs revert instead of returning false",
+    "not enough gas": "the engine gives every transaction gas without limit",
+}
+"""Reasons that these runs cannot meet, and why; the unit tests of the contract do."""
+
+SITUATIONS = {
+    "adjust with a callback",
+    "close with a callback",
+    "liquidate with a callback",
+    "reduce-only",
+    "reduce-only without a price",
+    "solvent liquidation, part of the debt",
+    "solvent liquidation, all of the debt",
+    "insolvent liquidation, part of the debt",
+    "insolvent liquidation, all of the debt",
+    "loss borne by the reserve alone",
+    "loss borne by lenders",
+    "the rate model failed",
+}
+
+
+def reasons() -> set[str]:
+    """Every reason that the vault's modules can revert with."""
+    source = (ROOT / "contracts" / "modules" / "errors.vy").read_text()
+    words = re.findall(r"constant\(bytes32\) = 0x([0-9a-f]{64})", source)
+    return {bytes.fromhex(word).rstrip(b"\0").decode() for word in words}
+
+
+def test_vault__any_actions__equals_its_mirror_and_keeps_the_invariants() -> None:
+    counts: Counter[tuple[str, str | None]] = Counter()
+    situations: Counter[str] = Counter()
+    for seed in range(EPISODES):
+        record = play(seed, STEPS)
+        counts += record.counts
+        situations += record.situations
+
+    assert counts.total() >= LEAST_STEPS
+    succeeded = {name for name, reason in counts if reason is None}
+    assert set(VAULT_CALLS) <= succeeded, "an entry point never succeeded"
+    met = {reason for _, reason in counts if reason is not None}
+    assert reasons() - met == set(NOT_HERE), "a reason never occurred, or one that cannot did"
+    assert set(situations) >= SITUATIONS, "something noteworthy never happened"
