@@ -268,6 +268,19 @@ def test_preview_liquidation__healthy__zeros(
 ) -> None:
     assert tuple(vault.preview_liquidation(position, MAX_UINT256)) == (0, 0, 0, 0, 0)
     assert tuple(vault.preview_liquidation(position_id(STRANGER), 1)) == (0, 0, 0, 0, 0)
+    market.set_price(vault.liquidation_price(position))
+    assert tuple(vault.preview_liquidation(position, MAX_UINT256)) == (0, 0, 0, 0, 0)
+
+
+def test_preview_liquidation__ltv_exactly_at_the_bound__zeros(
+    market: Market, vault: Contract
+) -> None:
+    position = market.open(WETH, 1_376 * USDC)
+    market.engine.advance(1)
+    market.set_price(price_of(1_600))
+    assert vault.ltv(position) == market.params.liquidation_ltv
+    assert vault.is_healthy(position)
+    assert tuple(vault.preview_liquidation(position, MAX_UINT256)) == (0, 0, 0, 0, 0)
 
 
 def test_current_balance_sheet__nothing_pending__is_what_is_stored(
