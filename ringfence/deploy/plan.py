@@ -78,29 +78,35 @@ CORE: tuple[Step, ...] = (
 )
 
 
-def _weth(chain: Chain) -> Place | None:
-    return chain.tokens["WETH"].address if "WETH" in chain.tokens else None
-
-
 @dataclass(frozen=True, slots=True)
 class Periphery:
-    """A contract around the vaults: its constructor's arguments, each found on the chain or not."""
+    """A contract around the vaults, by what finds its constructor's arguments on a chain."""
 
     key: str
     contract: str
     arguments: Mapping[str, Callable[[Chain], Place | None]] = field(default_factory=dict)
 
 
-def _factory(_chain: Chain) -> Place:
+def _registry(_chain: Chain) -> Place | None:
     return Ref(FACTORY)
 
 
-def _uniswap(chain: Chain) -> Place | None:
+def _uniswap_factory(chain: Chain) -> Place | None:
     return chain.uniswap_factory
 
 
-PERIPHERY: tuple[Periphery, ...] = ()
-"""One line each."""
+def _weth(chain: Chain) -> Place | None:
+    return chain.tokens["WETH"].address if "WETH" in chain.tokens else None
+
+
+_SWAPPING = {"registry_": _registry, "uniswap_factory": _uniswap_factory}
+
+PERIPHERY: tuple[Periphery, ...] = (
+    Periphery("router", "LeverageRouter", {**_SWAPPING, "weth_": _weth}),
+    Periphery("liquidator", "Liquidator", _SWAPPING),
+    Periphery("lens", "VaultLens"),
+)
+"""What else is deployed, each once; left out where the chain lacks an argument."""
 
 
 @dataclass(slots=True)
@@ -304,7 +310,7 @@ def make_plan(
         arguments = {name: find(chain) for name, find in periphery.arguments.items()}
         if None in arguments.values():
             missing = ", ".join(name for name, place in arguments.items() if place is None)
-            skipped.append(f"{periphery.contract}: {chain.source} does not name {missing}")
+            skipped.append(f"{periphery.contract} is left out: {missing} is not in {chain.source}")
         else:
             draft.add(Creation(periphery.key, periphery.contract, arguments))
     for market in markets:

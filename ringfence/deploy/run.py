@@ -55,9 +55,12 @@ def check_standing(step: Step, entry: Entry, record: Record) -> None:
         for name, old, new in differences(standing, planned)
     ]
     if found:
+        next_step = "undo the change in the file"
+        if isinstance(step, VaultCreation):
+            next_step += ", or give the file another name to deploy another market"
         raise PlanError(
-            f"{step.key} stands at {entry.address} and cannot change: {'; '.join(found)}; undo the "
-            "change, or give the file another name to deploy another market"
+            f"{step.key} stands at {entry.address} and cannot change: {'; '.join(found)}; "
+            f"{next_step}"
         )
 
 

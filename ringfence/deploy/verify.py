@@ -17,6 +17,8 @@ from ringfence.evm.errors import ArtifactError, EncodingError, Reverted
 
 GETTERS: Mapping[str, Mapping[str, str]] = {
     "VaultFactory": {"blueprint": "vault_blueprint"},
+    "LeverageRouter": {"registry": "registry_", "weth": "weth_"},
+    "Liquidator": {"registry": "registry_"},
     "KinkedRate": {
         "base": "base_rate",
         "kink": "kink_utilisation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -61,7 +62,9 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(engine: Engine, tmp_path: Path) -> Deployment:
+def deployment(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    # Records are written a thousand times; whether they reach the disk at once is not asked here.
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
     return Deployment(
         engine=engine,
         deployer=EngineDeployer(engine, DEPLOYER),

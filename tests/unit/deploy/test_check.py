@@ -73,9 +73,9 @@ def test_check_plan__public_chain__passes_and_deploys(public: Deployment) -> Non
 
 
 def test_check_plan__token_without_code__says_where(public: Deployment) -> None:
-    weth = replace(public.chain.tokens["WETH"], address=STRANGER.address)
-    public.chain = replace(public.chain, tokens={**public.chain.tokens, "WETH": weth})
-    refused(public, rf"token WETH: there is no contract at {STRANGER.address} on chain 1; correct")
+    usdc = replace(public.chain.tokens["USDC"], address=STRANGER.address)
+    public.chain = replace(public.chain, tokens={**public.chain.tokens, "USDC": usdc})
+    refused(public, rf"token USDC: there is no contract at {STRANGER.address} on chain 1; correct")
 
 
 def test_check_plan__wrong_decimals__says_both(public: Deployment) -> None:

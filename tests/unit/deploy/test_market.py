@@ -80,7 +80,7 @@ def test_parse__not_toml__one_line() -> None:
         (
             "initial_ltv = 0.80",
             "inital_ltv = 0.80",
-            "risk.initial_ltv is missing; add it\nm.toml: risk.inital_ltv is not a known key; those",
+            "risk.initial_ltv is missing; add it\nm.toml: risk.inital_ltv is not a known key",
         ),
         (
             'kind = "chainlink"',

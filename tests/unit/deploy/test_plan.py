@@ -44,6 +44,18 @@ def test_make_plan__no_markets__is_the_core_alone(deployment: Deployment) -> Non
     assert not any("/" in key for key in core)
 
 
+def test_make_plan__no_uniswap__leaves_out_what_needs_it(deployment: Deployment) -> None:
+    everything = {step.key for step in deployment.plan([]).steps}
+    assert {"router", "liquidator", "lens"} < everything
+    deployment.chain = replace(deployment.chain, uniswap_factory=None)
+    plan = deployment.plan([])
+    assert everything - {step.key for step in plan.steps} == {"router", "liquidator"}
+    assert plan.skipped == (
+        "LeverageRouter is left out: uniswap_factory is not in the local chain's parts",
+        "Liquidator is left out: uniswap_factory is not in the local chain's parts",
+    )
+
+
 def test_make_plan__vault__has_the_constructors_arguments_in_order(
     deployment: Deployment,
 ) -> None:
