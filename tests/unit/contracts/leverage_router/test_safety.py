@@ -211,3 +211,33 @@ def test_every_call__lenders_and_other_traders__lose_nothing(stage: Stage, marke
         assert stage.wealth(account) == before, "ISO-2: a bystander's wallet changed"
     assert market.shares_of(LENDER) == shares
     assert market.shares_of(NOBODY) == 0
+
+
+@pytest.mark.parametrize("as_asset", [True, False])
+@pytest.mark.parametrize("exact_in", [True, False])
+def test_open_and_close__token_that_returns_nothing__works(
+    stage: Stage, as_asset: bool, exact_in: bool
+) -> None:
+    silent = stage.engine.deploy(load("NoReturnToken"), "Silent", "SIL", 18)
+    pair = (stage.dai, silent) if as_asset else (silent, stage.dai)
+    market = add_market(stage, *pair)
+    pool = stage.uniswap.create_pool(*pair, fee=500, amounts=(1, 1))
+    for token in pair:
+        token.mint(STRANGER, 10**24)
+        for spender in (market.vault, stage.router):
+            token.approve(spender, MAX_UINT256, sender=STRANGER)
+    stage.uniswap.fund_pool(pool, {token.address: 10**22 for token in pair}, STRANGER)
+    market.vault.deposit(10**22, STRANGER, sender=STRANGER)
+    market.vault.set_operator(stage.router, ALL, 0, sender=STRANGER)
+    unit = 10**18
+    path, back = pool.path(market.asset), pool.path(market.collateral)
+    swap = sell(path, 2 * unit) if exact_in else buy(path, 2 * unit)
+    stage.open(market, unit, swap, trader=STRANGER)
+    assert market.slot(position_id(STRANGER)).collateral >= 299 * unit // 100
+    stage.decrease(market, unit // 100, sell(back, unit), trader=STRANGER)
+    stage.close(market, exact_in=exact_in, path=back, trader=STRANGER)
+    assert market.slot(position_id(STRANGER)) == Slot()
+    for token in pair:
+        assert token.balanceOf(stage.router) == 0
+        for spender in (market.vault, pool):
+            assert token.allowance(stage.router, spender) == 0
