@@ -192,13 +192,17 @@ def reverse_path(path: bytes) -> bytes:
     return encode_path(tokens[::-1], fees[::-1])
 
 
-def deploy_uniswap(engine: Engine, *, weth: Contract | None = None) -> Uniswap:
-    """Deploy WETH9 (unless given) and Uniswap v3 from the npm packages' bytecode.
+def deploy_uniswap(
+    engine: Engine, *, weth: Contract | None = None, factory: Contract | None = None
+) -> Uniswap:
+    """Deploy Uniswap v3 and WETH9 from the npm packages' bytecode, what is given excepted.
 
-    Raises ArtifactError when `make setup` has not installed the packages.
+    A factory that is given must be the first account's. Raises ArtifactError when `make setup` has
+    not installed the packages.
     """
     weth = weth or engine.deploy(load_npm("canonical-weth/build/contracts/WETH9.json"))
-    factory = engine.deploy(load_npm(f"{_CORE}/UniswapV3Factory.sol/UniswapV3Factory.json"))
+    if factory is None:
+        factory = engine.deploy(load_npm(f"{_CORE}/UniswapV3Factory.sol/UniswapV3Factory.json"))
     router = engine.deploy(load_npm(f"{_PERIPHERY}/SwapRouter.sol/SwapRouter.json"), factory, weth)
     quoter = engine.deploy(load_npm(f"{_PERIPHERY}/lens/QuoterV2.sol/QuoterV2.json"), factory, weth)
     # The cheapest fee was enabled later, on every live deployment.
