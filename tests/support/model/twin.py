@@ -312,8 +312,35 @@ class Twin:
             stem, contract = self._titles[int(cell[0])]
             expected.setdefault(contract.address, {})[slot_of(stem, cell[1:])] = pair
         actual = {where: words for where, words in diff.items() if where not in self._doubles}
-        _require(actual == expected, "words", actual, expected)
+        if actual != expected:
+            self._tell_words(actual, expected)
         return diff.get(self.vault.address, {})
+
+    def _tell_words(
+        self,
+        actual: dict[str, dict[int, tuple[int, int]]],
+        expected: dict[str, dict[int, tuple[int, int]]],
+    ) -> None:
+        """Raise MismatchError that names the words in which two state diffs differ."""
+        names = {}
+        for cell in self.storage.words:
+            stem, contract = self._titles[int(cell[0])]
+            names[contract.address, slot_of(stem, cell[1:])] = cell[1:]
+        for where in actual.keys() | expected.keys():
+            ours, theirs = actual.get(where, {}), expected.get(where, {})
+            for slot in ours.keys() | theirs.keys():
+                name = names.get((where, slot), (where, slot))
+                _require(
+                    ours.get(slot) == theirs.get(slot),
+                    f"word {name}",
+                    ours.get(slot),
+                    theirs.get(slot),
+                )
+
+    def poke(self, cell: Cell, word: int) -> None:
+        """Write a word of the vault on both sides, past all rules; `cell` without an address."""
+        self.engine.set_storage(self.vault, slot_of("MarginVault", cell), word)
+        self.storage.words[self.address, *cell] = word
 
     def _run_world(self, action: Action) -> Outcome:
         changes: dict[Cell, tuple[int, int]] = {}
