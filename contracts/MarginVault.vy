@@ -281,7 +281,7 @@ def _check_new_risk(sheet: IMarginVault.BalanceSheet, debt: uint256, debt_grows:
         total_debt: uint256 = balance_sheet._total_debt_up(sheet)
         if total_debt > fields.debt_cap:
             errors._raise(errors.DEBT_CAP_IS_FULL)
-        balance_sheet._check_room(sheet)
+        balance_sheet._check_room(sheet.cash, total_debt)
 
 
 # ---- liquidate -------------------------------------------------------------------------------------------------------
@@ -348,7 +348,8 @@ def fund_reserve(amount: uint256):
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
     # Each below 2**122.
     sheet.cash = unsafe_add(sheet.cash, amount)
-    balance_sheet._check_room(sheet)
+    total_debt: uint256 = balance_sheet._total_debt_up(sheet)
+    balance_sheet._check_room(sheet.cash, total_debt)
     accrual._store(sheet)
     tokens._pull(tokens.ASSET, amount)
     log IMarginVault.ReserveFunded(caller=msg.sender, amount=amount)

@@ -41,12 +41,15 @@ def _accrue() -> IMarginVault.BalanceSheet:
     """
     @notice The books at this block, in memory; a failing rate model is logged.
     """
-    sheet: IMarginVault.BalanceSheet = empty(IMarginVault.BalanceSheet)
+    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    if stored.last_accrual == block.timestamp:
+        return stored
+    rate: uint256 = 0
     failed: bool = False
-    sheet, failed = self._preview()
+    rate, failed = self._borrow_rate(stored)
     if failed:
         log IMarginVault.RateModelFailed(fallback_rate=FALLBACK_RATE)
-    return sheet
+    return self._grow(stored, rate, block.timestamp, RESERVE_FACTOR)
 
 
 @internal
@@ -55,7 +58,11 @@ def _now() -> IMarginVault.BalanceSheet:
     """
     @notice The books at this block, for views.
     """
-    return self._preview()[0]
+    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    if stored.last_accrual == block.timestamp:
+        return stored
+    rate: uint256 = self._borrow_rate(stored)[0]
+    return self._grow(stored, rate, block.timestamp, RESERVE_FACTOR)
 
 
 @internal
@@ -69,36 +76,19 @@ def _store(sheet: IMarginVault.BalanceSheet):
 
 @internal
 @view
-def _preview() -> (IMarginVault.BalanceSheet, bool):
-    """
-    @notice The books at this block, and whether the rate model failed.
-    """
-    stored: IMarginVault.BalanceSheet = balance_sheet._load()
-    # Time does not run backwards.
-    elapsed: uint256 = unsafe_sub(block.timestamp, stored.last_accrual)
-    if elapsed == 0:
-        return stored, False
-    rate: uint256 = 0
-    failed: bool = False
-    debt: uint256 = balance_sheet._total_debt_up(stored)
-    rate, failed = self._borrow_rate(stored.cash, debt)
-    return self._grow(stored, rate, elapsed, RESERVE_FACTOR), failed
-
-
-@internal
-@view
-def _borrow_rate(cash: uint256, debt: uint256) -> (uint256, bool):
+def _borrow_rate(stored: IMarginVault.BalanceSheet) -> (uint256, bool):
     """
     @notice Rate per second, 1e18, at most MAX_RATE, and whether it is the fallback (LIVE-2).
     """
     # Checked first: nobody can force the fallback by supplying little gas.
     if msg.gas < _GAS_FLOOR:
         errors._raise(errors.NOT_ENOUGH_GAS)
+    debt: uint256 = balance_sheet._total_debt_up(stored)
     success: bool = False
     response: Bytes[32] = b""
     success, response = raw_call(
         RATE_MODEL,
-        abi_encode(cash, debt, method_id=method_id("borrow_rate(uint256,uint256)")),
+        abi_encode(stored.cash, debt, method_id=method_id("borrow_rate(uint256,uint256)")),
         max_outsize=32,
         gas=RATE_GAS,
         is_static_call=True,
@@ -112,7 +102,7 @@ def _borrow_rate(cash: uint256, debt: uint256) -> (uint256, bool):
 @internal
 @pure
 def _grow(
-    stored: IMarginVault.BalanceSheet, rate: uint256, elapsed: uint256, reserve_factor: uint256
+    stored: IMarginVault.BalanceSheet, rate: uint256, timestamp: uint256, reserve_factor: uint256
 ) -> IMarginVault.BalanceSheet:
     """
     @notice Three terms of exp(rate * elapsed) on the debt index; the utilised part, less the reserve's, on the supply index.
@@ -120,8 +110,9 @@ def _grow(
          supply index 1.04732.
     """
     sheet: IMarginVault.BalanceSheet = stored
-    # block.timestamp is packed in 40 bits by every store.
-    sheet.last_accrual = unsafe_add(stored.last_accrual, elapsed)
+    sheet.last_accrual = timestamp
+    # Time does not run backwards.
+    elapsed: uint256 = unsafe_sub(timestamp, stored.last_accrual)
 
     # rate < 2**37 and elapsed < 2**41: x < 2**78, x**3 < 2**234.
     x: uint256 = unsafe_mul(rate, elapsed)
@@ -136,11 +127,12 @@ def _grow(
         balance_sheet.MAX_INDEX,
     )
 
-    # Each below 2**180, see balance_sheet; with 1e18 below 2**240.
+    # Cash and debt, each times 1e18, are below 2**180, see balance_sheet; times 1e18 below 2**240.
     debt: uint256 = unsafe_mul(stored.total_scaled_debt, stored.debt_index)
     if debt == 0:
         return sheet
-    utilisation: uint256 = unsafe_div(unsafe_mul(fixed_point.WAD, debt), balance_sheet._scaled_assets(stored))
+    scaled_assets: uint256 = unsafe_add(unsafe_mul(stored.cash, fixed_point.WAD), debt)
+    utilisation: uint256 = unsafe_div(unsafe_mul(fixed_point.WAD, debt), scaled_assets)
     # The index starts at 1e18 and never falls, so it is not zero and the ratio is below 2**76.
     index_growth: uint256 = unsafe_div(
         unsafe_mul(fixed_point.WAD, unsafe_sub(sheet.debt_index, stored.debt_index)), stored.debt_index

@@ -121,9 +121,9 @@ def _total_debt_up(sheet: IMarginVault.BalanceSheet) -> uint256:
 
 @internal
 @pure
-def _check_room(sheet: IMarginVault.BalanceSheet):
+def _check_room(cash: uint256, total_debt: uint256):
     # Each below 2**122.
-    if unsafe_add(sheet.cash, self._total_debt_up(sheet)) > MAX_ASSETS:
+    if unsafe_add(cash, total_debt) > MAX_ASSETS:
         errors._raise(errors.VAULT_IS_FULL)
 
 
