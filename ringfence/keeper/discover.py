@@ -1,0 +1,257 @@
+"""What may be liquidated now, read from the chain: ids from events, the rest from the VaultLens.
+
+What a liquidation would earn is not computed but tried: the very call, run without being sent,
+along each pool that trades the two tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import Protocol
+
+from web3 import Web3
+
+from ringfence.deploy.deployer import Deployer
+from ringfence.errors import RingfenceError
+from ringfence.evm.abi import AbiValue, checksum, event_topic
+from ringfence.evm.contract import Overload
+from ringfence.evm.errors import Reverted
+from ringfence.evm.uniswap import encode_path
+from ringfence.keeper.decide import REPAY_ALL, Candidate, MarketState, Policy, to_asset
+from ringfence.math.fixed_point import PRICE_SCALE, WAD
+from ringfence.math.uniswap import TICK_SPACINGS
+
+PAGE = 1_000
+"""The most ids that the VaultLens takes in one call."""
+
+BLOCKS = 10_000
+"""The most blocks asked for at once."""
+
+_GET_POOL = {
+    "type": "function",
+    "name": "getPool",
+    "stateMutability": "view",
+    "inputs": [
+        {"name": n, "type": t} for n, t in (("", "address"), ("", "address"), ("", "uint24"))
+    ],
+    "outputs": [{"name": "", "type": "address"}],
+}
+_NOWHERE = "0x" + "00" * 20
+
+
+class KeeperError(RingfenceError):
+    """The keeper cannot go on: the message says with what, and what to do."""
+
+
+class LogSource(Protocol):
+    """Where events come from."""
+
+    def block(self) -> int:
+        """Return the number of the latest block."""
+
+    def topics(
+        self, addresses: Sequence[str], topic: bytes, first: int, last: int
+    ) -> list[tuple[str, tuple[bytes, ...]]]:
+        """Return (emitter, topics) of events of one kind, first and last block included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web3Logs:
+    """Events from a node, by web3.py."""
+
+    web3: Web3
+
+    def block(self) -> int:
+        """Return the number of the latest block."""
+        return int(self.web3.eth.block_number)
+
+    def topics(
+        self, addresses: Sequence[str], topic: bytes, first: int, last: int
+    ) -> list[tuple[str, tuple[bytes, ...]]]:
+        """Return (emitter, topics) of the events of one kind in a range of blocks."""
+        found = self.web3.eth.get_logs(
+            {
+                "address": [Web3.to_checksum_address(one) for one in addresses],
+                "topics": ["0x" + topic.hex()],
+                "fromBlock": first,
+                "toBlock": last,
+            }
+        )
+        return [(str(log["address"]), tuple(bytes(one) for one in log["topics"])) for log in found]
+
+
+@lru_cache(maxsize=16)
+def abi(name: str) -> tuple[dict[str, AbiValue], ...]:
+    """Return a contract's ABI from the package."""
+    return tuple(json.loads(files("ringfence").joinpath("abi", f"{name}.json").read_text()))
+
+
+@lru_cache(maxsize=64)
+def function(contract: str, name: str) -> Overload:
+    """Return a function's codec by its contract's and its own name."""
+    return Overload(next(e for e in abi(contract) if e["type"] == "function" and e["name"] == name))
+
+
+@lru_cache(maxsize=16)
+def topic_of(contract: str, name: str) -> bytes:
+    """Return the topic of an event by its contract's and its own name."""
+    return event_topic(next(e for e in abi(contract) if e["type"] == "event" and e["name"] == name))
+
+
+_get_pool = Overload(_GET_POOL)
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """What of a vault never changes: address, tokens, the routes that sell its collateral."""
+
+    address: str
+    collateral_token: str
+    asset: str
+    paths: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Discovery:
+    """Reads one deployment's vaults; remembers only what it could read again.
+
+    `ether_prices` says asset units per 1e18 wei for vaults of which neither token is `weth`.
+    """
+
+    reader: Deployer
+    logs: LogSource
+    factory: str
+    lens: str
+    liquidator: str
+    uniswap_factory: str
+    weth: str
+    first_block: int = 0
+    ether_prices: dict[str, int] = field(default_factory=dict)
+    vaults: dict[str, Vault] = field(default_factory=dict)
+    ids: dict[str, dict[int, None]] = field(default_factory=dict)
+    _next_block: int = -1
+
+    def ask(self, to: str, one: Overload, *arguments: AbiValue) -> AbiValue:
+        """Return the decoded answer of a call; raise Reverted."""
+        return one.decode(self.reader.call(to, one.selector + one.encode_arguments(arguments)))
+
+    def update(self) -> None:
+        """Read the events since the last time: new vaults, new positions."""
+        last = self.logs.block()
+        first = max(self._next_block, self.first_block)
+        while first <= last:
+            until = min(first + BLOCKS - 1, last)
+            self._update_vaults(first, until)
+            if self.vaults:
+                self._update_ids(first, until)
+            first = until + 1
+        self._next_block = last + 1
+
+    def _update_vaults(self, first: int, last: int) -> None:
+        topic = topic_of("VaultFactory", "VaultCreated")
+        for _emitter, topics in self.logs.topics([self.factory], topic, first, last):
+            address, collateral, asset = (checksum(one[12:]) for one in topics[1:4])
+            if address not in self.vaults:
+                paths = self._paths(collateral, asset)
+                self.vaults[address] = Vault(address, collateral, asset, paths)
+                self.ids[address] = {}
+
+    def _update_ids(self, first: int, last: int) -> None:
+        topic = topic_of("MarginVault", "Adjusted")
+        for emitter, topics in self.logs.topics([*self.vaults], topic, first, last):
+            self.ids[checksum(bytes.fromhex(emitter[2:]))][int.from_bytes(topics[2])] = None
+
+    def _paths(self, collateral: str, asset: str) -> tuple[bytes, ...]:
+        fees = [
+            fee
+            for fee in TICK_SPACINGS
+            if self.ask(self.uniswap_factory, _get_pool, collateral, asset, fee) != _NOWHERE
+        ]
+        return tuple(encode_path((collateral, asset), (fee,)) for fee in fees)
+
+    def state(self, policy: Policy) -> list[MarketState]:
+        """Return every vault's candidates as of now."""
+        return [self._market(vault, policy) for vault in self.vaults.values()]
+
+    def _market(self, vault: Vault, policy: Policy) -> MarketState:
+        ids = [*self.ids[vault.address]]
+        views = function("VaultLens", "positions")
+        due = [
+            position_id
+            for start in range(0, len(ids), PAGE)
+            for position_id, view in zip(
+                ids[start : start + PAGE],
+                self.ask(self.lens, views, vault.address, ids[start : start + PAGE]),
+                strict=True,
+            )
+            if view.liquidatable
+        ]
+        if not due:
+            return MarketState(vault.address, 0, ())
+        per_ether = self._asset_per_ether(vault)
+        return MarketState(
+            vault.address, per_ether, tuple(self._tried(vault, due, per_ether, policy))
+        )
+
+    def asset_prices(self) -> dict[str, int]:
+        """Return asset units per 1e18 wei for the asset of every vault."""
+        return {one.asset: self._asset_per_ether(one) for one in self.vaults.values()}
+
+    def _asset_per_ether(self, vault: Vault) -> int:
+        if vault.asset == self.weth:
+            return WAD
+        if vault.asset in self.ether_prices:
+            return self.ether_prices[vault.asset]
+        if vault.collateral_token == self.weth:
+            view = self.ask(self.lens, function("VaultLens", "market"), vault.address)
+            return int(view.price_high) * WAD // PRICE_SCALE
+        raise KeeperError(
+            f"gas of vault {vault.address} cannot be counted in its asset {vault.asset}; name the "
+            "price of an ether in it"
+        )
+
+    def _tried(
+        self, vault: Vault, due: Sequence[int], per_ether: int, policy: Policy
+    ) -> list[Candidate]:
+        previews = function("VaultLens", "preview_liquidations")
+        found = []
+        for start in range(0, len(due), PAGE):
+            page = due[start : start + PAGE]
+            for position_id, preview in zip(
+                page, self.ask(self.lens, previews, vault.address, page), strict=True
+            ):
+                most = to_asset(policy.max_loss, per_ether) if preview.loss else 0
+                tries = [
+                    (self.try_one(vault, position_id, path, most), path) for path in vault.paths
+                ]
+                known = [(profit, path) for profit, path in tries if profit is not None]
+                profit, path = max(known) if known else (None, b"")
+                found.append(Candidate(position_id, path, profit, preview.loss))
+        return found
+
+    def try_routes(self, vault: Vault, position_id: int, max_loss: int) -> tuple[int | None, bytes]:
+        """Return what liquidating along the best route would earn, asset units, and the route."""
+        tries = [(self.try_one(vault, position_id, path, max_loss), path) for path in vault.paths]
+        known = [(profit, path) for profit, path in tries if profit is not None]
+        return max(known) if known else (None, b"")
+
+    def try_one(self, vault: Vault, position_id: int, path: bytes, max_loss: int) -> int | None:
+        """Return what liquidating a position would earn, asset units; None if it would revert.
+
+        A loss, of at most `max_loss`, can only be tried by an account that could pay it.
+        """
+        for bound in (0, -max_loss)[: 1 + bool(max_loss)]:
+            target = (position_id, REPAY_ALL, bound)
+            call = function("Liquidator", "liquidate")
+            try:
+                outcome = self.ask(
+                    self.liquidator, call, vault.address, target, path, self.reader.account
+                )
+            except Reverted:
+                continue
+            return int(outcome.profit)
+        return None
