@@ -1,0 +1,220 @@
+"""Playing a scenario on its stage: in each step feed, arbitrageur, traders, keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import assert_never
+
+from ringfence.deploy import EngineDeployer
+from ringfence.evm.rpc import JsonRpc
+from ringfence.keeper import Discovery, Executor, Keeper, Policy
+from ringfence.sim.agents import Trader, View
+from ringfence.sim.price_path import PricePath
+from ringfence.sim.result import Step
+from ringfence.sim.scenario import Close, Delever, PositionTable, Scenario, TopUp, seconds
+from ringfence.sim.stage import Stage, Venue, account_of
+
+Progress = Callable[[int, int, str], None]
+"""Called after each step with its number, how many there are, and what to say."""
+
+KEEPER = "keeper"
+ARBITRAGEUR = "arbitrageur"
+_DOLLAR_HEARTBEAT = 86_400
+_FEED_SCALE = 10**8
+_ALL = 2**255
+
+
+@dataclass(frozen=True, slots=True)
+class RpcLogs:
+    """Events straight from a node."""
+
+    rpc: JsonRpc
+
+    def block(self) -> int:
+        """Return the number of the latest block."""
+        return int(self.rpc.call("eth_blockNumber"), 16)
+
+    def topics(
+        self, addresses: Sequence[str], topic: bytes, first: int, last: int
+    ) -> list[tuple[str, tuple[bytes, ...]]]:
+        """Return (emitter, topics) of events of one kind, first and last block included."""
+        found = self.rpc.call(
+            "eth_getLogs",
+            {
+                "address": list(addresses),
+                "topics": ["0x" + topic.hex()],
+                "fromBlock": hex(first),
+                "toBlock": hex(last),
+            },
+        )
+        return [
+            (str(log["address"]), tuple(bytes.fromhex(one[2:]) for one in log["topics"]))
+            for log in found
+        ]
+
+
+@dataclass(slots=True)
+class Held:
+    """A position of the scenario that has been opened."""
+
+    table: PositionTable
+    venue: Venue
+    owner: str
+    position_id: int
+    trader: Trader
+
+
+@dataclass(slots=True)
+class Play:
+    """A scenario under way; `steps` and `ltvs` (position id -> one entry a step) fill up."""
+
+    stage: Stage
+    scenario: Scenario
+    path: PricePath
+    rpc: JsonRpc
+    keeper: Keeper
+    start: int
+    held: list[Held] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    ltvs: dict[tuple[str, int], list[float | None]] = field(default_factory=dict)
+    liquidations: int = 0
+    _dollar_time: int = 0
+    _ether_time: int = 0
+    _ether_price: Fraction = Fraction(0)
+
+    def run(self, progress: Progress) -> None:
+        """Play every step; raise Reverted when a trader's transaction fails."""
+        for index in range(len(self.path.prices)):
+            self.play_step(index)
+            progress(index + 1, len(self.path.prices), f"{self.liquidations} liquidations")
+
+    def play_step(self, index: int) -> None:
+        """Play one step: everything of it happens at one time."""
+        time = index * self.path.step
+        market = Fraction(self.path.prices[index])
+        self.stage.engine.set_next_timestamp(self.start + time)
+        self.update_feeds(market)
+        self.arbitrage(market)
+        self.open_positions(time)
+        self.let_traders_act(index)
+        keeper_on = not any(since <= time < until for since, until in self.keeper_off())
+        if keeper_on:
+            self.liquidations += sum(one.success for one in self.keeper.run_once().outcomes)
+        self.steps.append(
+            Step(
+                time=time,
+                market=float(market),
+                feed=float(self.stage.feed_price()),
+                pool=float(self.stage.pool_price()),
+                keeper_on=keeper_on,
+            )
+        )
+
+    def keeper_off(self) -> tuple[tuple[int, int], ...]:
+        """Return the spans in which the keeper stands still, seconds."""
+        return tuple((seconds(a), seconds(b)) for a, b in self.scenario.keeper.off)
+
+    def update_feeds(self, market: Fraction) -> None:
+        """Update the feeds that have deviated or are due."""
+        now, feed = self.stage.engine.timestamp, self.scenario.feed
+        moved = abs(market - self._ether_price) >= self._ether_price * Fraction(feed.deviation)
+        if moved or now - self._ether_time >= feed.heartbeat:
+            self.stage.ether_feed.updateAnswer(round(market * _FEED_SCALE))
+            self._ether_price, self._ether_time = market, now
+        if now - self._dollar_time >= _DOLLAR_HEARTBEAT:
+            self.stage.dollar_feed.updateAnswer(_FEED_SCALE)
+            self._dollar_time = now
+
+    def arbitrage(self, market: Fraction) -> None:
+        """Trade the pool back to where its fee leaves nothing to gain, if it is further off."""
+        pool = self.stage.pool
+        fee = Fraction(pool.fee, 10**6)
+        now = self.stage.pool_price()
+        if market * (1 - fee) <= now <= market / (1 - fee):
+            return
+        target = market / (1 - fee) if now > market else market * (1 - fee)
+        budget = _ALL // 2**128
+        self.stage.uniswap.move_price(
+            pool, self.stage.weth, target / 10**12, account_of(ARBITRAGEUR), budget=budget
+        )
+
+    def open_positions(self, time: int) -> None:
+        """Open the positions whose time has come."""
+        for number, table in enumerate(self.scenario.positions):
+            if seconds(table.at) // self.path.step != time // self.path.step:
+                continue
+            venue, owner = self.stage.venues[table.market], account_of(table.account)
+            leverage = None if table.leverage == "max" else table.leverage
+            self.stage.open(venue, owner, number, table.margin, leverage)
+            position_id = int(owner, 16) << 96 | number
+            self.held.append(Held(table, venue, owner, position_id, Trader(table.rules)))
+
+    def let_traders_act(self, index: int) -> None:
+        """Show every trader the positions, and do what they want."""
+        price = self.stage.feed_price()
+        for venue in self.stage.venues.values():
+            held = [one for one in self.held if one.venue is venue]
+            if not held:
+                continue
+            views = self.stage.lens.positions(venue.vault, [one.position_id for one in held])
+            for one, view in zip(held, views, strict=True):
+                self._record(one, index, view.collateral, view.ltv)
+                order = one.trader.decide(View(view.collateral, view.debt, view.ltv), price)
+                if order is not None:
+                    self._obey(one, order.what)
+
+    def _record(self, one: Held, index: int, collateral: int, ltv: int) -> None:
+        series = self.ltvs.setdefault((one.venue.id, one.position_id), [])
+        series += [None] * (index - len(series))
+        series.append(ltv / 10**18 if collateral else None)
+
+    def _obey(self, one: Held, what: TopUp | Delever | Close) -> None:
+        place = one.venue, one.owner, one.position_id
+        if isinstance(what, TopUp):
+            self.stage.top_up(*place, what.amount)
+        elif isinstance(what, Delever):
+            self.stage.delever(*place, what.share)
+        elif isinstance(what, Close):
+            self.stage.close(*place)
+        else:
+            assert_never(what)
+
+
+def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc, first_block: int) -> Keeper:
+    """Return the scenario's keeper, funded with what it may lose and with approvals in place."""
+    account = account_of(KEEPER)
+    deployer = EngineDeployer(stage.engine, account)
+    table = scenario.keeper
+    policy = Policy(
+        gas_price=int(table.gas_price_gwei * 10**9),
+        min_profit=int(table.min_profit * 10**18),
+        max_loss=int(table.max_loss * 10**18),
+    )
+    discovery = Discovery(
+        reader=deployer,
+        logs=RpcLogs(rpc),
+        factory=stage.factory.address,
+        lens=stage.lens.address,
+        liquidator=stage.liquidator.address,
+        uniswap_factory=stage.uniswap.factory.address,
+        weth=stage.weth.address,
+        first_block=first_block,
+    )
+    keeper = Keeper(discovery, Executor(deployer, stage.liquidator.address), policy)
+    for token in (stage.weth, stage.usdc):
+        price = stage.feed_price() if token is stage.usdc else Fraction(1)
+        scale = 10**6 if token is stage.usdc else 10**18
+        stage.fund(account, token, int(Fraction(table.max_loss) * 2 * price * scale))
+    keeper.allow_losses()
+    return keeper
+
+
+def fund_arbitrageur(stage: Stage, scenario: Scenario) -> None:
+    """Give the arbitrageur what moving the pool to any price of the path may take."""
+    account = account_of(ARBITRAGEUR)
+    weth = int(scenario.pool.weth) * 10**18
+    first = Fraction(scenario.path.waypoints[0][1])
+    stage.fund(account, stage.weth, 2 * weth)
+    stage.fund(account, stage.usdc, int(2 * first * weth / 10**12))
