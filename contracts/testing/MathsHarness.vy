@@ -78,9 +78,9 @@ def add_collateral(fields: position_slot.PositionSlot, amount: uint256) -> uint2
 @external
 @pure
 def grow(
-    stored: IMarginVault.BalanceSheet, rate: uint256, elapsed: uint256, reserve_factor: uint256
+    stored: IMarginVault.BalanceSheet, rate: uint256, timestamp: uint256, reserve_factor: uint256
 ) -> IMarginVault.BalanceSheet:
-    return accrual._grow(stored, rate, elapsed, reserve_factor)
+    return accrual._grow(stored, rate, timestamp, reserve_factor)
 
 
 @external

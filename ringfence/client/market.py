@@ -263,7 +263,12 @@ class Market:
         except Reverted:
             answer = None
         rate, _failed = accrual.borrow_rate(answer, self.params.fallback_rate)
-        later = grow(state.sheet, rate, SECONDS_PER_DAY, self.params.reserve_factor)
+        later = grow(
+            state.sheet,
+            rate,
+            state.sheet.last_accrual + SECONDS_PER_DAY,
+            self.params.reserve_factor,
+        )
         return scaled_debt * (later.debt_index - state.sheet.debt_index) // WAD
 
     @property

@@ -25,11 +25,10 @@ def preview(
     reserve_factor: int,
 ) -> tuple[BalanceSheet, bool]:
     """Return the books at the time `now`, and whether the rate model failed."""
-    elapsed = now - stored.last_accrual
-    if elapsed == 0:
+    if stored.last_accrual == now:
         return stored, False
     rate, failed = borrow_rate(rate_model(stored.cash, total_debt_up(stored)), fallback_rate)
-    return grow(stored, rate, elapsed, reserve_factor), failed
+    return grow(stored, rate, now, reserve_factor), failed
 
 
 def borrow_rate(answer: int | None, fallback_rate: int) -> tuple[int, bool]:
@@ -39,8 +38,8 @@ def borrow_rate(answer: int | None, fallback_rate: int) -> tuple[int, bool]:
     return min(answer, MAX_RATE), False
 
 
-def grow(stored: BalanceSheet, rate: int, elapsed: int, reserve_factor: int) -> BalanceSheet:
-    """Return the books `elapsed` seconds later, at a constant rate.
+def grow(stored: BalanceSheet, rate: int, timestamp: int, reserve_factor: int) -> BalanceSheet:
+    """Return the books at a later `timestamp`, unix seconds, at a constant rate.
 
     Three terms of exp(rate * elapsed) on the debt index; the utilised part, less the reserve's
     `reserve_factor` (1e18), on the supply index. Indices saturate at their width.
@@ -51,11 +50,11 @@ def grow(stored: BalanceSheet, rate: int, elapsed: int, reserve_factor: int) -> 
     >>> round(later.debt_index / WAD, 5), round(later.supply_index / WAD, 5)
     (1.10517, 1.04732)
     """
-    x = rate * elapsed
+    x = rate * (timestamp - stored.last_accrual)
     x_squared = x * x
     growth = x + x_squared // (2 * WAD) + x_squared * x // (6 * PRICE_SCALE)
     debt_index = min(stored.debt_index * (WAD + growth) // WAD, MAX_INDEX)
-    sheet = replace(stored, last_accrual=stored.last_accrual + elapsed, debt_index=debt_index)
+    sheet = replace(stored, last_accrual=timestamp, debt_index=debt_index)
 
     debt = stored.total_scaled_debt * stored.debt_index
     if debt == 0:

@@ -30,7 +30,7 @@ def wide(largest: int, least: int = 0) -> st.SearchStrategy[int]:
         st.integers(0, largest.bit_length()).flatmap(
             lambda bits: st.integers(least, max(least, min(2**bits, largest)))
         ),
-        st.sampled_from((least, least + 1, largest - 1, largest)),
+        st.sampled_from((least, min(least + 1, largest), max(largest - 1, least), largest)),
     )
 
 
