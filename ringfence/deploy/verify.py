@@ -53,15 +53,26 @@ class Finding:
         return f"{self.key}: {self.what} is {self.found} on chain, {self.recorded} in the record"
 
 
-def verify(record: Record, deployer: Deployer) -> list[Finding]:
-    """Return every difference between the record and the chain, none when all is as recorded."""
+def is_of(entry: Entry, commit: str) -> bool:
+    """Return whether a contract was compiled from a commit, and from nothing else."""
+    return entry.source_commit == commit and not commit.endswith("-dirty")
+
+
+def verify(record: Record, deployer: Deployer, commit: str) -> list[Finding]:
+    """Return every difference between the record and the chain, none when all is as recorded.
+
+    Code is compared with the recorded hash, and for contracts of `commit`, which the sources at
+    hand must be, with what these compile to.
+    """
     findings = []
     for key, entry in record.contracts.items():
-        findings += list(_verify(key, entry, record, deployer))
+        findings += list(_verify(key, entry, record, deployer, commit))
     return findings
 
 
-def _verify(key: str, entry: Entry, record: Record, deployer: Deployer) -> Iterator[Finding]:
+def _verify(
+    key: str, entry: Entry, record: Record, deployer: Deployer, commit: str
+) -> Iterator[Finding]:
     code = deployer.code(entry.address)
     if not code:
         yield Finding(key, "code", "a contract", f"nothing at {entry.address}")
@@ -71,7 +82,8 @@ def _verify(key: str, entry: Entry, record: Record, deployer: Deployer) -> Itera
     if code_hash != entry.code_hash:
         yield Finding(key, "code hash", entry.code_hash, code_hash)
     yield from differing
-    yield from _source(key, entry, code)
+    if is_of(entry, commit):
+        yield from _source(key, entry, code)
     factory = record.contracts.get(FACTORY)
     if entry.contract == "MarginVault" and not entry.blueprint and factory is not None:
         call = encode_call(load("VaultFactory"), "is_vault", entry.address)
@@ -87,10 +99,7 @@ def _answer(deployer: Deployer, address: str, call: bytes) -> bytes:
 
 
 def _source(key: str, entry: Entry, code: bytes) -> Iterator[Finding]:
-    """Compare the code with what this checkout compiles to; immutables lie behind it.
-
-    A record of an older commit is compared with that commit's sources only in that commit.
-    """
+    """Compare the code with what its sources compile to; immutables lie behind it."""
     try:
         artifact = load(entry.contract)
     except ArtifactError:
@@ -101,7 +110,7 @@ def _source(key: str, entry: Entry, code: bytes) -> Iterator[Finding]:
             key,
             "code",
             f"that of commit {entry.source_commit}",
-            "not what this checkout compiles to; check that commit out and verify again",
+            "not what these sources compile to",
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 from requests.exceptions import RequestException
@@ -31,11 +32,23 @@ from ringfence.evm.errors import Reverted
 Signer: TypeAlias = Callable[[Mapping[str, Any]], bytes]
 """Signs a transaction: its fields as eth_sendTransaction names them, in; the raw bytes, out."""
 
+
+def key_signer(account: LocalAccount) -> Signer:
+    """Return a signer with a private key at hand: for local chains, tests and automation."""
+
+    def sign(fields: Mapping[str, Any]) -> bytes:
+        wanted = {name: value for name, value in fields.items() if name != "from"}
+        return bytes(account.sign_transaction(wanted).raw_transaction)
+
+    return sign
+
+
 GAS_MARGIN = 6, 5
 """The gas limit over the estimate, as a fraction."""
 
 _KNOWN = ("already known", "already imported", "nonce too low")
-_POLL = 0.2
+_FIRST_POLL, _LAST_POLL = 0.01, 2.0
+"""Seconds between looks for a receipt: local chains answer at once, public ones in seconds."""
 
 
 def _reason(error: Web3Exception) -> str:
@@ -134,7 +147,7 @@ class Web3Deployer:
 
     def settle(self, tx_hash: str, nonce: int, since: int) -> Mined | None:
         """Wait for a transaction, or for the one that took its nonce; None when neither exists."""
-        deadline = time.monotonic() + self.timeout
+        deadline, pause = time.monotonic() + self.timeout, _FIRST_POLL
         while True:
             if (mined := self._mined(tx_hash)) is not None:
                 return mined
@@ -147,7 +160,8 @@ class Web3Deployer:
                     f"transaction {tx_hash} has been waiting for {self.timeout:.0f} s; run this "
                     "again later, or speed it up in the wallet and then run this again"
                 )
-            time.sleep(_POLL)
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_POLL)
 
     @property
     def _address(self) -> ChecksumAddress:

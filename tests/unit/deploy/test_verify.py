@@ -13,9 +13,9 @@ from tests.support.market import STRANGER
 VAULT = "vaults/weth-usdc-conservative"
 
 
-def findings(deployment: Deployment) -> dict[str, list[Finding]]:
+def findings(deployment: Deployment, commit: str = COMMIT) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for finding in verify(deployment.record, deployment.deployer):
+    for finding in verify(deployment.record, deployment.deployer, commit):
         found.setdefault(finding.key, []).append(finding)
     return found
 
@@ -50,6 +50,8 @@ def test_verify__other_code__is_told_with_the_commit(deployed: Deployment) -> No
     assert hash_differs.what == "code hash"
     assert hash_differs.recorded == deployed.record.contracts["blueprint"].code_hash
     assert COMMIT in code_differs.recorded
+    for other in ("0ther", f"{COMMIT}-dirty", "unknown"):
+        assert findings(deployed, other)["blueprint"] == [hash_differs]
 
 
 def test_verify__immutable_changed__is_named(deployed: Deployment) -> None:
@@ -75,7 +77,7 @@ def test_verify__getter_gone__is_unreadable(deployed: Deployment) -> None:
     deployed.engine.set_code(deployed.record.address(key), code)
     found = {finding.what: finding.found for finding in findings(deployed)[key]}
     assert found["collateral_token"].startswith("unreadable")
-    assert found["code"].startswith("not what this checkout compiles to")
+    assert found["code"].startswith("not what these sources compile to")
 
 
 def test_verify__record_edited__is_told(deployed: Deployment) -> None:
