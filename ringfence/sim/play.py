@@ -10,11 +10,12 @@ from typing import assert_never
 from ringfence.deploy import EngineDeployer
 from ringfence.evm.rpc import JsonRpc
 from ringfence.keeper import Discovery, Executor, Keeper, Policy
+from ringfence.math.uniswap import sqrt_price
 from ringfence.sim.agents import Trader, View
 from ringfence.sim.price_path import PricePath
 from ringfence.sim.result import Step
 from ringfence.sim.scenario import Close, Delever, PositionTable, Scenario, TopUp, seconds
-from ringfence.sim.stage import Stage, Venue, account_of
+from ringfence.sim.stage import NEVER, Stage, Venue, account_of
 
 Progress = Callable[[int, int, str], None]
 """Called after each step with its number, how many there are, and what to say."""
@@ -23,7 +24,8 @@ KEEPER = "keeper"
 ARBITRAGEUR = "arbitrageur"
 _DOLLAR_HEARTBEAT = 86_400
 _FEED_SCALE = 10**8
-_ALL = 2**255
+_BUDGET = 2**127
+"""More than the arbitrageur has: the price's limit stops the trade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +131,17 @@ class Play:
 
     def arbitrage(self, market: Fraction) -> None:
         """Trade the pool back to where its fee leaves nothing to gain, if it is further off."""
-        pool = self.stage.pool
+        stage, pool = self.stage, self.stage.pool
         fee = Fraction(pool.fee, 10**6)
         now = self.stage.pool_price()
         if market * (1 - fee) <= now <= market / (1 - fee):
             return
         target = market / (1 - fee) if now > market else market * (1 - fee)
-        budget = _ALL // 2**128
-        self.stage.uniswap.move_price(
-            pool, self.stage.weth, target / 10**12, account_of(ARBITRAGEUR), budget=budget
-        )
+        sold, bought = (stage.weth, stage.usdc) if now > market else (stage.usdc, stage.weth)
+        units = target / 10**12 if pool.token_0 is stage.weth else 10**12 / target
+        limit = sqrt_price(units.denominator, units.numerator)
+        order = (sold, bought, pool.fee, account_of(ARBITRAGEUR), NEVER, _BUDGET, 0, limit)
+        stage.uniswap.router.exactInputSingle.transact(order, sender=account_of(ARBITRAGEUR))
 
     def open_positions(self, time: int) -> None:
         """Open the positions whose time has come."""
@@ -182,7 +185,7 @@ class Play:
             assert_never(what)
 
 
-def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc, first_block: int) -> Keeper:
+def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc) -> Keeper:
     """Return the scenario's keeper, funded with what it may lose and with approvals in place."""
     account = account_of(KEEPER)
     deployer = EngineDeployer(stage.engine, account)
@@ -200,7 +203,6 @@ def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc, first_block: int
         liquidator=stage.liquidator.address,
         uniswap_factory=stage.uniswap.factory.address,
         weth=stage.weth.address,
-        first_block=first_block,
     )
     keeper = Keeper(discovery, Executor(deployer, stage.liquidator.address), policy)
     for token in (stage.weth, stage.usdc):
@@ -218,3 +220,5 @@ def fund_arbitrageur(stage: Stage, scenario: Scenario) -> None:
     first = Fraction(scenario.path.waypoints[0][1])
     stage.fund(account, stage.weth, 2 * weth)
     stage.fund(account, stage.usdc, int(2 * first * weth / 10**12))
+    for token in (stage.weth, stage.usdc):
+        token.approve(stage.uniswap.router, NEVER, sender=account)

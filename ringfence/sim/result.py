@@ -26,7 +26,14 @@ Status: TypeAlias = Literal["open", "closed", "liquidated"]
 """What became of a position: still there, closed by its owner, or taken whole by liquidators."""
 
 ActionKind: TypeAlias = Literal[
-    "opened", "topped up", "delevered", "repaid", "liquidated in part", "liquidated", "closed"
+    "opened",
+    "increased",
+    "topped up",
+    "delevered",
+    "repaid",
+    "liquidated in part",
+    "liquidated",
+    "closed",
 ]
 LiquidationKind: TypeAlias = Literal["partial", "full", "insolvent"]
 """Solvent and stopped at the target, solvent and repaid whole, or sold with a loss written off."""

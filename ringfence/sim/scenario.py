@@ -15,6 +15,25 @@ from pydantic import Field, model_validator
 from ringfence.deploy.files import Number, Table, read, refuse
 from ringfence.sim.price_path import HOUR, PricePath, draw_path
 
+Outcome = Literal[
+    "enough_accounts",
+    "enough_positions",
+    "several_positions_per_account",
+    "leverage_up_to_the_most",
+    "longs_and_shorts",
+    "keeper_stood_still",
+    "top_up_saved",
+    "top_up_in_vain",
+    "partial_liquidation",
+    "full_liquidation",
+    "loss_absorbed_by_reserve",
+    "loss_reached_lenders",
+    "short_closed_in_profit",
+    "short_liquidated_in_rebound",
+    "account_lost_one_kept_others",
+]
+"""The outcomes that `ringfence.sim.checks` can decide."""
+
 
 class PathTable(Table):
     """The price: waypoints of (hour, price), `noise` a step's standard deviation between them."""
@@ -125,10 +144,11 @@ class PositionTable(Table):
 
 
 class Scenario(Table):
-    """All of one scenario file."""
+    """All of one scenario file; `expect` names the outcomes that it is written to show."""
 
     title: str
     seed: int
+    expect: tuple[Outcome, ...] = ()
     path: PathTable
     feed: FeedTable
     pool: PoolTable

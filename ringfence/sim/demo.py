@@ -1,0 +1,115 @@
+"""A scenario from an empty chain to its result: stage, play, read back, check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ringfence.evm.anvil import launch
+from ringfence.evm.rpc import JsonRpc
+from ringfence.sim import checks, evidence
+from ringfence.sim.chronicle import Chronicle, read_books
+from ringfence.sim.evidence import History, read_history
+from ringfence.sim.play import (
+    ARBITRAGEUR,
+    KEEPER,
+    Play,
+    Progress,
+    fund_arbitrageur,
+    make_keeper,
+)
+from ringfence.sim.result import Result, Token
+from ringfence.sim.scenario import Scenario, seconds
+from ringfence.sim.stage import Stage, account_of, set_stage
+
+CHAIN_ID = 31_337
+_LEAD = 300
+"""Seconds between the stage and the first step."""
+
+Say = Callable[[str], None]
+"""Told what is being done, in a few words."""
+
+
+def names_of(scenario: Scenario) -> dict[str, str]:
+    """Return what every account of a scenario is called, by address."""
+    known = [table.account for table in scenario.positions]
+    known += [lender.account for market in scenario.markets for lender in market.lenders]
+    return {account_of(name): name for name in (*known, KEEPER, ARBITRAGEUR)}
+
+
+def run(scenario: Scenario, name: str, seed: int, folder: Path, say: Say, tick: Progress) -> Result:
+    """Run a scenario on an anvil of its own and return what the chain says of it.
+
+    The deployment's record goes to `folder`. Raises RingfenceError's children when something
+    cannot be staged or a trader's transaction fails.
+    """
+    began = time.monotonic()
+    path = scenario.path.draw(seed)
+    with launch(chain_id=CHAIN_ID) as engine:
+        rpc = JsonRpc(engine.url)
+        say("deploying")
+        stage = set_stage(engine, scenario, folder)
+        fund_arbitrageur(stage, scenario)
+        keeper = make_keeper(stage, scenario, rpc)
+        start = engine.timestamp + _LEAD
+        chronicle = Chronicle(rpc)
+        first_block = chronicle.last_block()
+        say("playing")
+        play = Play(stage, scenario, path, rpc, keeper, start)
+        play.run(tick)
+        for venue in stage.venues.values():
+            venue.vault.accrue(sender=account_of(KEEPER))
+        say("reading the chain")
+        history = read_history(stage, chronicle, start, first_block, names_of(scenario))
+        result = _assemble(history, play, scenario, name, seed, began)
+        rpc.close()
+    return result
+
+
+def _tokens(stage: Stage) -> tuple[Token, ...]:
+    return (
+        Token("WETH", stage.weth.address, int(stage.weth.decimals())),
+        Token("USDC", stage.usdc.address, int(stage.usdc.decimals())),
+    )
+
+
+def _assemble(
+    history: History, play: Play, scenario: Scenario, name: str, seed: int, began: float
+) -> Result:
+    sheets = {one: read_books(history.chronicle, one) for one in history.venues}
+    gas_price = int(scenario.keeper.gas_price_gwei * 10**9)
+    liquidations = evidence.liquidations(history, gas_price)
+    found = checks.Findings(
+        scenario=scenario,
+        history=history,
+        sheets=sheets,
+        steps=tuple(play.steps),
+        markets=evidence.markets(history, sheets, liquidations),
+        positions=evidence.positions(history, sheets, play.ltvs, len(play.steps)),
+        liquidations=liquidations,
+        keeper=evidence.keeper(history, account_of(KEEPER), liquidations),
+        conservation=evidence.conservation(history),
+        keeper_off=play.keeper_off(),
+        crash_end=seconds(scenario.path.crash_end),
+    )
+    checked = checks.run_checks(found)
+    return Result(
+        scenario=name,
+        title=scenario.title,
+        seed=seed,
+        seconds=time.monotonic() - began,
+        chain_id=CHAIN_ID,
+        transactions=history.chronicle.transaction_count(),
+        accounts=len({one.owner for one in found.positions}),
+        crash_end=found.crash_end,
+        keeper_off=found.keeper_off,
+        tokens=_tokens(history.stage),
+        steps=found.steps,
+        markets=found.markets,
+        positions=found.positions,
+        liquidations=found.liquidations,
+        keeper=found.keeper,
+        conservation=found.conservation,
+        checks=checked,
+    )
