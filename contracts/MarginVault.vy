@@ -20,7 +20,6 @@ from ethereum.ercs import IERC4626
 from .interfaces import IAdjustCallback
 from .interfaces import ILiquidateCallback
 from .interfaces import IMarginVault
-from .interfaces import IPriceOracle
 from .modules import errors
 from .modules import accrual
 from .modules import authority
@@ -29,8 +28,10 @@ from .modules import health
 from .modules import lender_shares
 from .modules import limits
 from .modules import liquidation
+from .modules import market
 from .modules import operators
 from .modules import position_slot
+from .modules import position_views
 from .modules import signatures
 from .modules import tokens
 
@@ -49,23 +50,25 @@ initializes: lender_shares[
     tokens := tokens,
 ]
 initializes: limits
+initializes: market
 initializes: operators[signatures := signatures]
 initializes: position_slot
+initializes: position_views[
+    accrual := accrual, limits := limits, market := market, position_slot := position_slot
+]
 initializes: signatures
 initializes: tokens
 
 exports: authority.__interface__
 exports: lender_shares.__interface__
 exports: operators.__interface__
+exports: position_views.__interface__
 exports: signatures.__interface__
 
 
 # More than any debt, asset units.
 _REPAY_ALL: constant(uint256) = 2**127
 
-_ORACLE: immutable(address)
-_INITIAL_LTV: immutable(uint256)
-_RISK: immutable(liquidation.RiskParams)
 
 
 @deploy
@@ -81,21 +84,12 @@ def __init__(
     """
     @notice The factory checks every bound of the parameters; this constructor takes them as they are.
     """
-    _ORACLE = params.oracle
-    _INITIAL_LTV = params.initial_ltv
-    _RISK = liquidation.RiskParams(
-        liquidation_ltv=params.liquidation_ltv,
-        target_ltv=params.target_ltv,
-        base_bonus=params.base_bonus,
-        beta_max=params.beta_max,
-        reserve_cut=params.reserve_cut,
-        min_debt=params.min_debt,
-    )
     accrual.__init__(params.rate_model, params.fallback_rate, params.reserve_factor)
     authority.__init__(params.reserve_target, curator, guardian)
     balance_sheet.__init__()
     lender_shares.__init__(name, symbol, staticcall IERC20Detailed(params.asset).decimals())
     limits.__init__(supply_cap, debt_cap)
+    market.__init__(params)
     signatures.__init__(name)
     tokens.__init__(params.asset, params.collateral_token)
 
@@ -175,7 +169,7 @@ def _adjust(
         sheet.cash = unsafe_sub(sheet.cash, borrowed)
     elif repaid != 0:
         retired: uint256 = 0
-        retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, _RISK.min_debt)
+        retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, market.RISK.min_debt)
         moved_debt = self._negative(repaid)
         # retired <= scaled debt <= total scaled debt (BOOK-2); cash has room for every repayment, see balance_sheet.
         after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
@@ -210,11 +204,11 @@ def _adjust(
     if takes_risk or max_value_out != operators.NO_BOUND:
         low: uint256 = 0
         high: uint256 = 0
-        low, high = self._quote()
+        low, high = market._quote()
         if takes_risk:
             errors._check_price(low)
             collateral_value: uint256 = health._value_down(after.collateral, low)
-            if not health._is_healthy(debt, collateral_value, _INITIAL_LTV):
+            if not health._is_healthy(debt, collateral_value, market.INITIAL_LTV):
                 errors._raise(errors.LTV_IS_ABOVE_INITIAL)
         if max_value_out != operators.NO_BOUND:
             errors._check_price(high)
@@ -275,7 +269,7 @@ def _check_new_risk(sheet: IMarginVault.BalanceSheet, debt: uint256, debt_grows:
     """
     fields: limits.Limits = limits._load()
     limits._check_not_paused(fields)
-    if debt < _RISK.min_debt:
+    if debt < market.RISK.min_debt:
         errors._raise(errors.DEBT_IS_BELOW_MIN_DEBT)
     if debt_grows:
         total_debt: uint256 = balance_sheet._total_debt_up(sheet)
@@ -294,8 +288,8 @@ def liquidate(
     if fields.last_risk_increase >= block.timestamp:
         errors._raise(errors.RISK_ROSE_IN_THIS_BLOCK)
     sheet: IMarginVault.BalanceSheet = accrual._accrue()
-    high: uint256 = self._high()
-    outcome: IMarginVault.Liquidation = liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
+    high: uint256 = market._high()
+    outcome: IMarginVault.Liquidation = liquidation._liquidate(fields, sheet.debt_index, high, max_repay, market.RISK)
     if outcome.seized < min_seized:
         errors._raise(errors.SEIZED_IS_BELOW_MIN_SEIZED)
 
@@ -363,18 +357,18 @@ def parameters() -> IMarginVault.VaultParams:
     return IMarginVault.VaultParams(
         collateral_token=tokens.COLLATERAL,
         asset=tokens.ASSET,
-        oracle=_ORACLE,
+        oracle=market.ORACLE,
         rate_model=accrual.RATE_MODEL,
-        initial_ltv=_INITIAL_LTV,
-        target_ltv=_RISK.target_ltv,
-        liquidation_ltv=_RISK.liquidation_ltv,
-        base_bonus=_RISK.base_bonus,
-        beta_max=_RISK.beta_max,
-        reserve_cut=_RISK.reserve_cut,
+        initial_ltv=market.INITIAL_LTV,
+        target_ltv=market.RISK.target_ltv,
+        liquidation_ltv=market.RISK.liquidation_ltv,
+        base_bonus=market.RISK.base_bonus,
+        beta_max=market.RISK.beta_max,
+        reserve_cut=market.RISK.reserve_cut,
         reserve_factor=accrual.RESERVE_FACTOR,
         reserve_target=authority.RESERVE_TARGET,
         fallback_rate=accrual.FALLBACK_RATE,
-        min_debt=_RISK.min_debt,
+        min_debt=market.RISK.min_debt,
     )
 
 
@@ -389,137 +383,6 @@ def current_balance_sheet() -> IMarginVault.BalanceSheet:
 def current_limits() -> (uint256, uint256, uint256):
     fields: limits.Limits = limits._load()
     return fields.supply_cap, fields.debt_cap, fields.paused_until
-
-
-@external
-@view
-def slot(position_id: uint256) -> uint256:
-    return position_slot._load_word(position_id)
-
-
-@external
-@view
-def position(position_id: uint256) -> IMarginVault.Position:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return IMarginVault.Position(
-        collateral=fields.collateral, debt=self._debt(fields), last_risk_increase=fields.last_risk_increase
-    )
-
-
-@external
-@view
-def ltv(position_id: uint256) -> uint256:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return self._ltv(fields)
-
-
-@external
-@view
-def is_healthy(position_id: uint256) -> bool:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    return self._ltv(fields) <= _RISK.liquidation_ltv
-
-
-@external
-@view
-def liquidation_price(position_id: uint256) -> uint256:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    debt: uint256 = self._debt(fields)
-    return health._backing_needed_up(debt, fields.collateral, _RISK.liquidation_ltv)
-
-
-@external
-@view
-def max_borrow(position_id: uint256) -> uint256:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    sheet: IMarginVault.BalanceSheet = accrual._now()
-    caps: limits.Limits = limits._load()
-    if limits._is_paused(caps) or fields.collateral == 0:
-        return 0
-    low: uint256 = self._quote()[0]
-    collateral_value: uint256 = health._value_down(fields.collateral, low)
-    bound: uint256 = health._debt_bound_down(collateral_value, _INITIAL_LTV)
-    amount: uint256 = health._room_down(fields.scaled_debt, sheet.debt_index, bound)
-    under_cap: uint256 = health._room_down(sheet.total_scaled_debt, sheet.debt_index, caps.debt_cap)
-    amount = min(min(amount, under_cap), sheet.cash)
-    # Rounding up only adds to this sum of two terms below 2**122.
-    if unsafe_add(health._debt_up(fields.scaled_debt, sheet.debt_index), amount) < _RISK.min_debt:
-        return 0
-    return amount
-
-
-@external
-@view
-def max_withdraw_collateral(position_id: uint256) -> uint256:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.scaled_debt == 0:
-        return fields.collateral
-    debt: uint256 = self._debt(fields)
-    low: uint256 = self._quote()[0]
-    caps: limits.Limits = limits._load()
-    if low == 0 or debt < _RISK.min_debt or limits._is_paused(caps):
-        return 0
-    kept: uint256 = health._backing_needed_up(debt, low, _INITIAL_LTV)
-    return unsafe_sub(max(fields.collateral, kept), kept)
-
-
-@external
-@view
-def preview_liquidation(position_id: uint256, max_repay: uint256) -> IMarginVault.Liquidation:
-    fields: position_slot.PositionSlot = position_slot._load(position_id)
-    if fields.last_risk_increase >= block.timestamp or self._ltv(fields) <= _RISK.liquidation_ltv:
-        return empty(IMarginVault.Liquidation)
-    sheet: IMarginVault.BalanceSheet = accrual._now()
-    high: uint256 = self._high()
-    return liquidation._liquidate(fields, sheet.debt_index, high, max_repay, _RISK)
-
-
-@internal
-@view
-def _debt(fields: position_slot.PositionSlot) -> uint256:
-    """
-    @notice What the position owes now, asset units.
-    """
-    if fields.scaled_debt == 0:
-        return 0
-    sheet: IMarginVault.BalanceSheet = accrual._now()
-    return health._debt_up(fields.scaled_debt, sheet.debt_index)
-
-
-@internal
-@view
-def _ltv(fields: position_slot.PositionSlot) -> uint256:
-    """
-    @notice Debt over value at `high`, 1e18, rounded up: above a bound exactly when the exact ratio is.
-    """
-    if fields.scaled_debt == 0:
-        return 0
-    debt: uint256 = self._debt(fields)
-    high: uint256 = self._high()
-    collateral_value: uint256 = health._value_down(fields.collateral, high)
-    return health._ltv_up(debt, collateral_value)
-
-
-@internal
-@view
-def _quote() -> (uint256, uint256):
-    """
-    @notice The oracle's low and high; its own reason when it has none.
-    """
-    low: uint256 = 0
-    high: uint256 = 0
-    low, high = staticcall IPriceOracle(_ORACLE).quote()
-    if low > high:
-        errors._check_price(0)
-    return low, high
-
-
-@internal
-@view
-def _high() -> uint256:
-    high: uint256 = self._quote()[1]
-    errors._check_price(high)
-    return high
 
 
 @internal
