@@ -6,17 +6,20 @@ Amounts are integers in token units; each wish is a plan to look at first.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ringfence.client.market import Market, MarketState, moment, percent
-from ringfence.client.node import Transaction
+from ringfence.client.node import Fact, Transaction
 from ringfence.client.plan import Plan, approvals, transaction
+from ringfence.client.quotes import Outlook, Quote
 from ringfence.client.refusals import (
+    CollateralError,
     InitialLtvError,
-    MinDebtError,
     NoPermissionError,
     PositionNotOpenError,
     PriceUnusableError,
+    refusal,
 )
 from ringfence.client.units import position_id
 from ringfence.math.balance_sheet import total_debt_up
@@ -68,7 +71,9 @@ class Holder:
         }
         if before.collateral == 0 and collateral <= 0:
             raise PositionNotOpenError(self._name(holder, salt))
-        self._check_ltv(state, before, after)
+        if before.collateral + collateral < 0:
+            raise CollateralError(*facts[CollateralError.reason])
+        self._check(state, before, after, facts)
         return self._plan(
             *self._pulls(max(collateral, 0), max(-moved, 0)),
             transaction(
@@ -83,6 +88,27 @@ class Holder:
                 b"",
                 facts=facts,
             ),
+        )
+
+    def quote_adjust(
+        self, salt: int, collateral: int, debt: int, *, owner: str | None = None
+    ) -> Quote:
+        """Return what `adjust` would come to. What is deposited counts as the margin."""
+        market, state = self.market, self.market.state()
+        before = market.slot(owner or self.address, salt)
+        after, moved = self._after(state, before, collateral, debt)
+        owed = debt_up(after.scaled_debt, state.sheet.debt_index)
+        then = Outlook(market, after.collateral, owed, state.price_high)
+        return Quote(
+            market=market,
+            salt=salt,
+            title=self._words(collateral, moved, salt),
+            trade=None,
+            margin_token=market.collateral,
+            margin=max(collateral, 0),
+            expected=then,
+            worst=then,
+            interest_units=market.interest_per_day(state, moved, after.scaled_debt),
         )
 
     def top_up(self, salt: int, amount: int, *, owner: str | None = None) -> Plan:
@@ -190,22 +216,41 @@ class Holder:
         )
         return after, moved
 
-    def _check_ltv(self, state: MarketState, before: PositionSlot, after: PositionSlot) -> None:
-        """Raise InitialLtvError or PriceUnusableError if the change may not be made at `low`."""
-        risks = after.scaled_debt > before.scaled_debt or (
-            after.collateral < before.collateral
-            and after.scaled_debt != 0
-            and not is_reduce_only(before, after)
-        )
-        if not risks:
+    def _check(
+        self,
+        state: MarketState,
+        before: PositionSlot,
+        after: PositionSlot,
+        facts: Mapping[str, Fact],
+    ) -> None:
+        """Raise what the vault would refuse a change for; mirrors MarginVault._adjust.
+
+        Approvals come before the change: nobody shall send one for a change that will not be.
+        """
+        borrows = after.scaled_debt > before.scaled_debt
+        if not borrows and (
+            after.collateral >= before.collateral
+            or after.scaled_debt == 0
+            or is_reduce_only(before, after)
+        ):
             return
-        price = usable(state.price_low)
-        debt = debt_up(after.scaled_debt, state.sheet.debt_index)
-        value, limit = value_down(after.collateral, price), self.market.params.initial_ltv
-        if not is_healthy(debt, value, limit):
-            raise InitialLtvError(
-                percent(ltv_up(debt, value)) if value else "no collateral", percent(limit)
-            )
+        params, index = self.market.params, state.sheet.debt_index
+        debt = debt_up(after.scaled_debt, index)
+        borrowed = debt - debt_up(before.scaled_debt, index) if borrows else 0
+        total = total_debt_up(state.sheet) + borrowed
+        refused = {
+            "not enough cash": borrowed > state.sheet.cash,
+            "new risk is paused": state.is_paused,
+            "debt is below min_debt": debt < params.min_debt,
+            "debt cap is full": borrows and total > state.debt_cap,
+        }
+        for reason, is_refused in refused.items():
+            if is_refused:
+                raise refusal(reason, *facts[reason])
+        value = value_down(after.collateral, usable(state.price_low))
+        if not is_healthy(debt, value, params.initial_ltv):
+            ltv = percent(ltv_up(debt, value)) if value else "no collateral"
+            raise InitialLtvError(ltv, percent(params.initial_ltv))
 
     def _facts(
         self,
@@ -214,17 +259,18 @@ class Holder:
         after: PositionSlot,
         collateral: int,
         debt: int,
-    ) -> dict[str, tuple[str | None, str | None]]:
+    ) -> dict[str, Fact]:
+        """Return value and limit of each reason that a change may be refused for."""
         market, asset = self.market, self.market.asset
         owed = debt_up(after.scaled_debt, state.sheet.debt_index)
         total = total_debt_up(state.sheet) + max(debt, 0)
         return {
-            "not enough collateral": (
+            CollateralError.reason: (
                 market.collateral.text(max(-collateral, 0)),
                 market.collateral.text(before.collateral),
             ),
             "not enough cash": (asset.text(max(debt, 0)), asset.text(state.sheet.cash)),
-            MinDebtError.reason: (asset.text(owed), asset.text(market.params.min_debt)),
+            "debt is below min_debt": (asset.text(owed), asset.text(market.params.min_debt)),
             "new risk is paused": (f"until {moment(state.paused_until)}", None),
             "debt cap is full": (asset.text(total), asset.text(state.debt_cap)),
         }

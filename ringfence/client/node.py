@@ -24,8 +24,11 @@ from ringfence.evm.errors import Reverted
 
 _Answer = TypeVar("_Answer")
 
-Facts: TypeAlias = Mapping[str, tuple[str | None, str | None]]
-"""Reason -> what was asked for and what may be, in words: told when the contract says that."""
+Fact: TypeAlias = tuple[str | None, str | None]
+"""What was asked for, and what may be, in words; None where there is nothing to tell."""
+
+Facts: TypeAlias = Mapping[str, Fact]
+"""Reason -> what to tell when the contract says that."""
 
 Signer: TypeAlias = Callable[[Mapping[str, Any]], bytes]
 """Signs a transaction: its fields as eth_sendTransaction names them, in; the raw bytes, out."""

@@ -34,9 +34,26 @@ class Outlook:
         return backing_needed_up(self.debt_units, self.collateral_units, ltv)
 
     @property
-    def fall_to_liquidation(self) -> Decimal:
-        """By which share of it the price may fall until then."""
+    def ltv_text(self) -> str:
+        """The LTV in words."""
+        return percent(self.ltv_wad) if self.price else "unknown without a price"
+
+    @property
+    def fall_to_liquidation(self) -> Decimal | None:
+        """By which share of it the price may fall until then; None without a price."""
+        if self.price == 0:
+            return None
         return 1 - Decimal(self.liquidation_price_raw) / Decimal(self.price)
+
+    def facts(self) -> dict[str, str | None]:
+        """Return the position for programs: whole tokens and shares as decimal text."""
+        debt, price = self.debt_units, self.liquidation_price_raw
+        return {
+            "collateral": f"{self.market.collateral.whole(self.collateral_units):f}",
+            "debt": f"{self.market.asset.whole(debt):f}",
+            "ltv": f"{scaled(self.ltv_wad, 18):f}" if self.price else None,
+            "liquidation_price": f"{self.market.price(price):f}" if debt else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,20 @@ class Quote:
         ends = self.trade.path[:20] if self.trade else b""
         return ends == bytes.fromhex(self.market.collateral.address[2:])
 
+    def facts(self) -> dict[str, object]:
+        """Return the quote for programs: whole tokens and shares as decimal text."""
+        trade, slippage = self.trade, f"{self.slippage:f}"
+        return {
+            "market": self.market.address,
+            "salt": self.salt,
+            "margin": f"{self.greatest_loss:f} {self.margin_token.symbol}",
+            "trade": None if trade is None else _trade_facts(self, trade) | {"slippage": slippage},
+            "expected": self.expected.facts(),
+            "worst": self.worst.facts(),
+            "interest_per_day": f"{self.interest_per_day:f}",
+            "greatest_loss": f"{self.greatest_loss:f} {self.margin_token.symbol}",
+        }
+
     def rows(self) -> list[tuple[str, str]]:
         """Return the quote as (label, words), for people."""
         market, expected, worst = self.market, self.expected, self.worst
@@ -114,16 +145,36 @@ class Quote:
         ]
         if expected.debt_units:
             now, then = expected.liquidation_price_raw, worst.liquidation_price_raw
-            away = f"{number_text(expected.fall_to_liquidation * 100, 2)} % away"
-            prices = f"{market.price_text(now)} ({away}), at worst {market.price_text(then)}"
+            prices = market.price_text(now)
+            if expected.fall_to_liquidation is not None:
+                prices += f" ({number_text(expected.fall_to_liquidation * 100, 2)} % away)"
+            if then != now:
+                prices += f", at worst {market.price_text(then)}"
             rows += [
-                ("LTV", f"{percent(expected.ltv_wad)}, at worst {percent(worst.ltv_wad)}"),
+                ("LTV", _at_worst(expected.ltv_text, worst.ltv_text)),
                 ("liquidation price", prices),
                 ("interest a day", market.asset.text(self.interest_units)),
             ]
         if self.margin:
             rows.append(("greatest loss", f"{self.margin_token.text(self.margin)}: the margin"))
         return rows
+
+
+def _at_worst(expected: str, worst: str) -> str:
+    return expected if expected == worst else f"{expected}, at worst {worst}"
+
+
+def _trade_facts(quote: Quote, trade: Trade) -> dict[str, object]:
+    sell, buy = quote.market.asset, quote.market.collateral
+    if quote.sells_collateral:
+        sell, buy = buy, sell
+    return {
+        "sold": f"{sell.whole(trade.sold):f} {sell.symbol}",
+        "bought": f"{buy.whole(trade.bought):f} {buy.symbol}",
+        "most_sold": f"{sell.whole(trade.most_sold):f} {sell.symbol}",
+        "least_bought": f"{buy.whole(trade.least_bought):f} {buy.symbol}",
+        "fee": f"{sell.whole(trade.fee_paid):f} {sell.symbol}",
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +189,17 @@ class CloseQuote:
     least_paid: int
     collateral_units: int
     debt_units: int
+
+    def facts(self) -> dict[str, object]:
+        """Return the quote for programs: whole tokens as decimal text."""
+        return {
+            "market": self.market.address,
+            "salt": self.salt,
+            "collateral": f"{self.market.collateral.whole(self.collateral_units):f}",
+            "debt": f"{self.market.asset.whole(self.debt_units):f}",
+            "paid": f"{self.paid_in.whole(self.paid):f} {self.paid_in.symbol}",
+            "least_paid": f"{self.paid_in.whole(self.least_paid):f} {self.paid_in.symbol}",
+        }
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the quote as (label, words), for people."""

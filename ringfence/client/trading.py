@@ -12,10 +12,9 @@ from fractions import Fraction
 from ringfence.client.errors import InputError
 from ringfence.client.holding import Holder, usable
 from ringfence.client.market import Market, MarketState
-from ringfence.client.node import Transaction
+from ringfence.client.node import Fact, Transaction
 from ringfence.client.plan import Plan, approvals, transaction
 from ringfence.client.quotes import CloseQuote, Outlook, Quote
-from ringfence.client.refusals import MinDebtError
 from ringfence.client.routes import FEES, Trade, quote_trade
 from ringfence.client.units import Token, parse_amount, parse_leverage, parse_share
 from ringfence.math.fixed_point import PRICE_SCALE
@@ -236,10 +235,7 @@ class Trader(Holder):
         scaled = before.scaled_debt + scaled_up(borrowed, index)
         debt = debt_up(scaled, index)
         after = PositionSlot(before.collateral + trade.bought, scaled, 0)
-        if debt < market.params.min_debt:
-            least = market.asset.text(market.params.min_debt)
-            raise MinDebtError(market.asset.text(debt), least)
-        self._check_ltv(state, before, after)
+        self._check(state, before, after, self._facts(state, before, after, 0, borrowed))
         price = usable(state.price_high)
         token, amount = margin
         return Quote(
@@ -323,7 +319,7 @@ def _trade(trade: Trade | None) -> Trade:
     return trade
 
 
-def _trade_facts(market: Market, trade: Trade | None) -> dict[str, tuple[str | None, str | None]]:
+def _trade_facts(market: Market, trade: Trade | None) -> dict[str, Fact]:
     if trade is None:
         return {}
     ends = (market.asset, market.collateral)
