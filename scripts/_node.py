@@ -14,6 +14,7 @@ from ape import accounts, networks
 from ape.api import AccountAPI
 from ape.cli import ConnectedProviderCommand
 from ape.exceptions import ApeException
+from ape.logging import LogLevel, logger
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
@@ -54,10 +55,15 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 class NodeCommand(ConnectedProviderCommand):
-    """A command with --network: what can go wrong is a line on stderr and exit code 1."""
+    """A command with --network: what can go wrong is a line on stderr and exit code 1.
+
+    With `as_json` among its parameters set, Ape keeps its remarks off standard output.
+    """
 
     def invoke(self, ctx: click.Context) -> None:
         """Connect, run, and turn errors into a line without a traceback."""
+        if ctx.params.get("as_json"):
+            logger.set_level(LogLevel.WARNING)
         one_line_errors(super().invoke)(ctx)
 
 
