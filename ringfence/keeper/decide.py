@@ -27,7 +27,7 @@ class Policy:
     """
 
     gas_price: int
-    gas: int = 450_000
+    gas: int = 300_000
     min_profit: int = 0
     max_loss: int = 0
     batch_size: int = 1

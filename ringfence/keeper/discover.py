@@ -6,19 +6,16 @@ along each pool that trades the two tokens.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.resources import files
 from typing import Protocol
 
 from web3 import Web3
 
+from ringfence.client.abi import Interface, interface
 from ringfence.deploy.deployer import Deployer
 from ringfence.errors import RingfenceError
-from ringfence.evm.abi import AbiValue, checksum, event_topic
-from ringfence.evm.contract import Overload
+from ringfence.evm.abi import AbiValue, checksum
 from ringfence.evm.errors import Reverted
 from ringfence.evm.uniswap import encode_path
 from ringfence.keeper.decide import REPAY_ALL, Candidate, MarketState, Policy, to_asset
@@ -31,15 +28,17 @@ PAGE = 1_000
 BLOCKS = 10_000
 """The most blocks asked for at once."""
 
-_GET_POOL = {
-    "type": "function",
-    "name": "getPool",
-    "stateMutability": "view",
-    "inputs": [
-        {"name": n, "type": t} for n, t in (("", "address"), ("", "address"), ("", "uint24"))
-    ],
-    "outputs": [{"name": "", "type": "address"}],
-}
+_GET_POOL = Interface(
+    [
+        {
+            "type": "function",
+            "name": "getPool",
+            "stateMutability": "view",
+            "inputs": [{"name": "", "type": kind} for kind in ("address", "address", "uint24")],
+            "outputs": [{"name": "", "type": "address"}],
+        }
+    ]
+)
 _NOWHERE = "0x" + "00" * 20
 
 
@@ -84,27 +83,6 @@ class Web3Logs:
         return [(str(log["address"]), tuple(bytes(one) for one in log["topics"])) for log in found]
 
 
-@lru_cache(maxsize=16)
-def abi(name: str) -> tuple[dict[str, AbiValue], ...]:
-    """Return a contract's ABI from the package."""
-    return tuple(json.loads(files("ringfence").joinpath("abi", f"{name}.json").read_text()))
-
-
-@lru_cache(maxsize=64)
-def function(contract: str, name: str) -> Overload:
-    """Return a function's codec by its contract's and its own name."""
-    return Overload(next(e for e in abi(contract) if e["type"] == "function" and e["name"] == name))
-
-
-@lru_cache(maxsize=16)
-def topic_of(contract: str, name: str) -> bytes:
-    """Return the topic of an event by its contract's and its own name."""
-    return event_topic(next(e for e in abi(contract) if e["type"] == "event" and e["name"] == name))
-
-
-_get_pool = Overload(_GET_POOL)
-
-
 @dataclass(frozen=True, slots=True)
 class Vault:
     """What of a vault never changes: address, tokens, the routes that sell its collateral."""
@@ -135,9 +113,10 @@ class Discovery:
     ids: dict[str, dict[int, None]] = field(default_factory=dict)
     _next_block: int = -1
 
-    def ask(self, to: str, one: Overload, *arguments: AbiValue) -> AbiValue:
+    def ask(self, to: str, contract: Interface, name: str, *arguments: AbiValue) -> AbiValue:
         """Return the decoded answer of a call; raise Reverted."""
-        return one.decode(self.reader.call(to, one.selector + one.encode_arguments(arguments)))
+        function = contract.function(name, len(arguments))
+        return function.decode(self.reader.call(to, function.encode(*arguments)))
 
     def update(self) -> None:
         """Read the events since the last time: new vaults, new positions."""
@@ -152,7 +131,7 @@ class Discovery:
         self._next_block = last + 1
 
     def _update_vaults(self, first: int, last: int) -> None:
-        topic = topic_of("VaultFactory", "VaultCreated")
+        topic = interface("VaultFactory").topic("VaultCreated")
         for _emitter, topics in self.logs.topics([self.factory], topic, first, last):
             address, collateral, asset = (checksum(one[12:]) for one in topics[1:4])
             if address not in self.vaults:
@@ -161,7 +140,7 @@ class Discovery:
                 self.ids[address] = {}
 
     def _update_ids(self, first: int, last: int) -> None:
-        topic = topic_of("MarginVault", "Adjusted")
+        topic = interface("MarginVault").topic("Adjusted")
         for emitter, topics in self.logs.topics([*self.vaults], topic, first, last):
             self.ids[checksum(bytes.fromhex(emitter[2:]))][int.from_bytes(topics[2])] = None
 
@@ -169,7 +148,8 @@ class Discovery:
         fees = [
             fee
             for fee in TICK_SPACINGS
-            if self.ask(self.uniswap_factory, _get_pool, collateral, asset, fee) != _NOWHERE
+            if self.ask(self.uniswap_factory, _GET_POOL, "getPool", collateral, asset, fee)
+            != _NOWHERE
         ]
         return tuple(encode_path((collateral, asset), (fee,)) for fee in fees)
 
@@ -178,24 +158,24 @@ class Discovery:
         return [self._market(vault, policy) for vault in self.vaults.values()]
 
     def _market(self, vault: Vault, policy: Policy) -> MarketState:
-        ids = [*self.ids[vault.address]]
-        views = function("VaultLens", "positions")
-        due = [
-            position_id
-            for start in range(0, len(ids), PAGE)
-            for position_id, view in zip(
-                ids[start : start + PAGE],
-                self.ask(self.lens, views, vault.address, ids[start : start + PAGE]),
-                strict=True,
-            )
-            if view.liquidatable
-        ]
+        views = self._bulk("positions", vault, [*self.ids[vault.address]])
+        due = [position_id for position_id, view in views if view.liquidatable]
         if not due:
             return MarketState(vault.address, 0, ())
         per_ether = self._asset_per_ether(vault)
-        return MarketState(
-            vault.address, per_ether, tuple(self._tried(vault, due, per_ether, policy))
-        )
+        candidates = []
+        for position_id, preview in self._bulk("preview_liquidations", vault, due):
+            most = to_asset(policy.max_loss, per_ether) if preview.loss else 0
+            profit, path = self.try_routes(vault, position_id, most)
+            candidates.append(Candidate(position_id, path, profit, preview.loss))
+        return MarketState(vault.address, per_ether, tuple(candidates))
+
+    def _bulk(self, name: str, vault: Vault, ids: Sequence[int]) -> Iterator[tuple[int, AbiValue]]:
+        """Yield each id with what a function of the lens says about it."""
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            answers = self.ask(self.lens, interface("VaultLens"), name, vault.address, page)
+            yield from zip(page, answers, strict=True)
 
     def asset_prices(self) -> dict[str, int]:
         """Return asset units per 1e18 wei for the asset of every vault."""
@@ -207,31 +187,12 @@ class Discovery:
         if vault.asset in self.ether_prices:
             return self.ether_prices[vault.asset]
         if vault.collateral_token == self.weth:
-            view = self.ask(self.lens, function("VaultLens", "market"), vault.address)
+            view = self.ask(self.lens, interface("VaultLens"), "market", vault.address)
             return int(view.price_high) * WAD // PRICE_SCALE
         raise KeeperError(
             f"gas of vault {vault.address} cannot be counted in its asset {vault.asset}; name the "
             "price of an ether in it"
         )
-
-    def _tried(
-        self, vault: Vault, due: Sequence[int], per_ether: int, policy: Policy
-    ) -> list[Candidate]:
-        previews = function("VaultLens", "preview_liquidations")
-        found = []
-        for start in range(0, len(due), PAGE):
-            page = due[start : start + PAGE]
-            for position_id, preview in zip(
-                page, self.ask(self.lens, previews, vault.address, page), strict=True
-            ):
-                most = to_asset(policy.max_loss, per_ether) if preview.loss else 0
-                tries = [
-                    (self.try_one(vault, position_id, path, most), path) for path in vault.paths
-                ]
-                known = [(profit, path) for profit, path in tries if profit is not None]
-                profit, path = max(known) if known else (None, b"")
-                found.append(Candidate(position_id, path, profit, preview.loss))
-        return found
 
     def try_routes(self, vault: Vault, position_id: int, max_loss: int) -> tuple[int | None, bytes]:
         """Return what liquidating along the best route would earn, asset units, and the route."""
@@ -246,10 +207,15 @@ class Discovery:
         """
         for bound in (0, -max_loss)[: 1 + bool(max_loss)]:
             target = (position_id, REPAY_ALL, bound)
-            call = function("Liquidator", "liquidate")
             try:
                 outcome = self.ask(
-                    self.liquidator, call, vault.address, target, path, self.reader.account
+                    self.liquidator,
+                    interface("Liquidator"),
+                    "liquidate",
+                    vault.address,
+                    target,
+                    path,
+                    self.reader.account,
                 )
             except Reverted:
                 continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ringfence.client.abi import interface
 from ringfence.deploy.deployer import Deployer, Mined, Signed
 from ringfence.deploy.errors import TransactionError
 from ringfence.deploy.tokens import allowance, erc20_call
 from ringfence.keeper.decide import Action
-from ringfence.keeper.discover import function
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,11 @@ class Executor:
     def calldata(self, action: Action) -> bytes:
         """Return the call of the Liquidator that carries an action out."""
         targets = [(one.position_id, one.max_repay, one.min_profit) for one in action.targets]
-        receiver = self.account.account
+        receiver, contract = self.account.account, interface("Liquidator")
         if len(targets) == 1:
-            call = function("Liquidator", "liquidate")
-            arguments = (action.vault, targets[0], action.path, receiver)
-            return call.selector + call.encode_arguments(arguments)
-        call = function("Liquidator", "liquidate_batch")
+            return contract.encode("liquidate", action.vault, targets[0], action.path, receiver)
         batch = (action.vault, targets, action.path, receiver, action.min_profit)
-        return call.selector + call.encode_arguments(batch)
+        return contract.encode("liquidate_batch", *batch)
 
     def allow(self, token: str, amount: int) -> None:
         """Let the Liquidator take up to `amount` units of losses; raise TransactionError."""
