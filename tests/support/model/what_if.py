@@ -43,7 +43,7 @@ class WhatIf:
             self.rng.choice((self._accrues_first, self._splits))(action)
         else:
             self.rng.choice(
-                (self._lender_limits, self._round_trip, self._trader_limits, self._exit)
+                (self.lender_limits, self._round_trip, self.trader_limits, self._exit)
             )()
 
     # Of an action
@@ -117,7 +117,7 @@ class WhatIf:
         vault.asset.approve(lender, vault.address, MAX_UINT256)
         return lender
 
-    def _lender_limits(self) -> None:
+    def lender_limits(self) -> None:
         """RND-1: max* never revert and are usable."""
         for name, most in (
             ("deposit", "max_deposit"),
@@ -158,7 +158,7 @@ class WhatIf:
             minted, reason = self.twin.run_on(vault, Action("deposit", lender, (most, lender)))
             require(reason is not None or minted <= burnt, "RND-1: withdraw and deposit profits")
 
-    def _trader_limits(self) -> None:
+    def trader_limits(self) -> None:
         """`max_borrow` and `max_withdraw_collateral` are usable; RND-2: repaying costs no less."""
         position = self.rng.choice(self.positions)
         owner = position >> 96
