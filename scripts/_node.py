@@ -116,12 +116,15 @@ class Node:
 
 
 def connected() -> Node:
-    """Return the node that the command's --network chose."""
+    """Return the node that the command's --network chose.
+
+    An anvil under a public chain's id is a fork, or a stand-in for one, however it was reached.
+    """
     provider = networks.provider
-    chain_id = int(provider.chain_id)
+    chain_id, network = int(provider.chain_id), provider.network
     local = chain_id in LOCAL_CHAIN_IDS
-    fork = bool(provider.network.is_fork)
-    return Node(provider.web3, chain_id, local or fork or provider.network.is_dev, local, fork)
+    simulated = network.is_dev or "anvil" in provider.web3.client_version.lower()
+    return Node(provider.web3, chain_id, local or simulated, local, simulated and not local)
 
 
 def find_account(alias: str | None, node: Node) -> AccountAPI:

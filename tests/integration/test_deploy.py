@@ -24,6 +24,7 @@ from ringfence.deploy import (
     Web3Deployer,
     deploy,
     key_signer,
+    load_chain,
     local_chain,
     make_plan,
     verify,
@@ -279,6 +280,60 @@ def test_commands__bad_input__one_line_each(
     shell.record.unlink()
     anvil_node.set_balance(DEPLOYER, 0)
     assert "holds 0.0000 ether, the deployment may cost" in shell.fails("deploy", market, "--yes")
+    assert not shell.record.exists()
+
+
+@pytest.fixture
+def testnet() -> Iterator[AnvilEngine]:
+    """A stand-in for Sepolia: tokens and feeds at the addresses that its chain file names."""
+    with launch(chain_id=11_155_111) as engine:
+        chain = load_chain(ROOT / "markets" / "chains" / "11155111.toml")
+        feeds = {"ETH/USD": 2_000 * 10**8, "USDC/USD": 10**8}
+        stand_ins = {
+            chain.tokens["WETH"].address: (local_chain(1).parts[0].artifact, ()),
+            chain.tokens["USDC"].address: (load("PermitToken"), ("USD Coin", "USDC", 6)),
+            chain.uniswap_factory: (local_chain(1).parts[4].artifact, ()),
+            **{
+                chain.feeds[name].address: (load("SettableFeed"), (8, feeds[name]))
+                for name in feeds
+            },
+        }
+        for address, (artifact, arguments) in stand_ins.items():
+            model = engine.deploy(artifact, *arguments)
+            engine.set_code(address, engine.code_at(model))
+            written = model.deployment.state_diff.get(model.address, {})
+            for slot, (_before, after) in written.items():
+                engine.set_storage(address, slot, after)
+        yield engine
+
+
+def test_deploy__rehearsal_of_a_testnet__same_files_and_seeds_dealt(
+    commands: dict[str, Any], testnet: AnvilEngine, tmp_path: Path
+) -> None:
+    shell = Shell(commands, testnet.url, tmp_path / "record.json")
+    paths = [market_path(one) for one in (CONSERVATIVE, SHORT)]
+    assert "the price of WETH is not known" in shell.fails("deploy", *paths, "--dry-run")
+    prices = ["--price", "WETH=2010", "--price", "USDC=1"]
+    done = shell.run("deploy", *paths, *prices, "--yes", "--json")
+    assert done.exit_code == 0, done.stderr
+
+    record = RecordStore(shell.record).load(11_155_111)
+    assert list(record.vaults) == [CONSERVATIVE, SHORT]
+    assert not any(key.startswith(("tokens/", "feeds/")) for key in record.contracts)
+    vault = testnet.at(record.vaults[CONSERVATIVE], load("MarginVault"))
+    assert vault.asset() == "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238"
+    assert shell.run("verify").exit_code == 0
+
+
+def test_deploy__testnet_lacks_a_feed__says_which(
+    commands: dict[str, Any], testnet: AnvilEngine, tmp_path: Path
+) -> None:
+    shell = Shell(commands, testnet.url, tmp_path / "record.json")
+    testnet.set_code("0xA2F78ab2355fe2f984D808B5CeE7FD0A93D5270E", b"")
+    prices = ["--price", "WETH=2010", "--price", "USDC=1"]
+    assert shell.fails("deploy", market_path(SHORT), *prices, "--yes").startswith(
+        "feed USDC/USD: there is no contract at 0xA2F78ab2355fe2f984D808B5CeE7FD0A93D5270E on"
+    )
     assert not shell.record.exists()
 
 
