@@ -216,7 +216,7 @@ class Web3Sender:
             )
         except TimeExhausted:
             raise TransactionError(
-                f"{transaction.what}: not mined within {self.timeout:.0f} s; look at it in the "
+                f"{transaction.what}: not mined within {self.timeout:g} s; look at it in the "
                 "wallet before sending it again"
             ) from None
         except ContractLogicError as error:

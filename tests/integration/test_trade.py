@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 
+from ringfence.client import Receipt, Transaction
+from ringfence.client.engines import EngineSender
+from scripts._client import Desk as CommandDesk
 from scripts.trade import cli
 from tests.support.client import NEWCOMER
 from tests.support.commands import (
@@ -291,6 +297,49 @@ def test_open__no_price__says_so(terminal: Terminal, price: tuple[int, int]) -> 
     terminal.desk.stage.long.set_quote(*price)
     for words in (OPEN, DIRECT):
         assert "price is unusable" in terminal.refuses(cli, *words)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowSender:
+    """The world moves between the moment of the check and that of the signature."""
+
+    sender: EngineSender
+    meanwhile: Callable[[], None]
+
+    @property
+    def address(self) -> str:
+        return self.sender.address
+
+    def send(self, transaction: Transaction) -> Receipt:
+        self.meanwhile()
+        return self.sender.send(transaction)
+
+
+@pytest.mark.parametrize(
+    ("happens", "line"),
+    [
+        ("price", "sold is above the limit (limit "),
+        ("time", "deadline has passed"),
+    ],
+)
+def test_open__the_world_moves_on__one_line_and_no_position(
+    terminal: Terminal, happens: str, line: str
+) -> None:
+    stage = terminal.desk.stage
+    meanwhile: dict[str, Callable[[], None]] = {
+        "price": lambda: stage.move_pool(2_100),
+        "time": lambda: stage.engine.advance(1_201),
+    }
+    # The trader of the stage has approved all, so that the opening is the one transaction.
+    slow = SlowSender(terminal.desk.sender(TRADER), meanwhile[happens])
+    before = stage.weth.balanceOf(TRADER)
+    given = CommandDesk(terminal.ringfence, lambda _alias: slow)
+    result = CliRunner(mix_stderr=False).invoke(cli, list(OPEN), obj=given)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {line}")
+    assert len(result.stderr.splitlines()) == 1
+    assert stage.weth.balanceOf(TRADER) == before
+    assert not terminal.desk.long.position(TRADER.address, 1).is_open
 
 
 def test_close__under_water__says_what_to_do(terminal: Terminal) -> None:

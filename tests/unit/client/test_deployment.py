@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from ringfence.client import DeploymentError, Ringfence, WrongChainError
+from ringfence.client import DeploymentError, Ringfence, Trader, WrongChainError
 from ringfence.client.deployment import QUOTERS
 from tests.support.client import NEWCOMER, Desk
 from tests.support.market import USDC, WETH
@@ -72,3 +73,16 @@ def test_open__no_quoter_in_the_record__uniswaps_own(desk: Desk, tmp_path: Path)
     assert ringfence.periphery.quoter == QUOTERS[1]
     with pytest.raises(DeploymentError, match="names no LeverageRouter"):
         _ = ringfence.market("weth-usdc").router
+
+
+def test_six_lines__of_the_packages_docstring__open_a_position(desk: Desk, tmp_path: Path) -> None:
+    sender = desk.sender()
+    ringfence = Ringfence.open(desk.node, desk.record(tmp_path))
+    market = ringfence.market("weth-usdc")
+    trader = Trader(market, sender.address)
+    quote = trader.quote_open(margin="1.5 WETH", leverage="4x")
+    assert quote.liquidation_price > 1_700
+    assert quote.greatest_loss == Decimal("1.5")
+    assert quote.interest_per_day == 0
+    trader.open(quote).send(sender)
+    assert market.position(sender.address, quote.salt).is_open
