@@ -7,6 +7,7 @@ raw JSON-RPC, one round trip each: 0.5 ms where Ape's own take 30, and the same 
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import subprocess
 import tempfile
@@ -37,51 +38,57 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
-_POLL_SECONDS = 0.01
+_START_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.002
+_MINING_SECONDS = 30.0
+
+HISTORY = 256
+"""Past states that `launch` keeps; thousands cost more time a block than the transaction itself."""
 
 _NO_FUNDS = "insufficient funds"
 _HALT = "EVM error "
+_TOP_CALL = {"tracerConfig": {"onlyTopCall": True}}
+_CHANGES = {"tracerConfig": {"diffMode": True}}
 
 
 def _unhex(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
+def _quantity(value: Json) -> int:
+    """Return a number; nodes write some as hex and some, of late, as numbers."""
+    return int(value, 16) if isinstance(value, str) else int(value)
+
+
 def _hex(address: Addressable) -> str:
     return "0x" + address_bytes(address).hex()
 
 
-class _Trace(Evidence):
-    """Asks the node again, while it still knows the transaction."""
+class _Facts(Evidence):
+    """What the node said of a transaction right after it; a restore would make it forget."""
 
-    __slots__ = ("_diff", "_output", "_receipt", "_rpc")
+    __slots__ = ("_call", "_changes", "_diff", "_receipt")
 
-    def __init__(self, rpc: JsonRpc, receipt: Json) -> None:
-        self._rpc = rpc
+    def __init__(self, receipt: Json, call: Json, changes: Json) -> None:
         self._receipt = receipt
-        self._output: bytes | None = None
+        self._call = call
+        self._changes = changes
         self._diff: StateDiff | None = None
-
-    def _trace(self, tracer: str, **config: bool) -> Json:
-        return self._rpc.call(
-            "debug_traceTransaction",
-            self._receipt["transactionHash"],
-            {"tracer": tracer, "tracerConfig": config},
-        )
 
     @override
     def gas_used(self) -> int:
-        return int(self._receipt["gasUsed"], 16)
+        return _quantity(self._receipt["gasUsed"])
 
     @override
     def output(self) -> bytes:
-        if self._output is None:
-            self._output = _unhex(self._trace("callTracer", onlyTopCall=True).get("output", "0x"))
-        return self._output
+        return _unhex(self._call.get("output", "0x"))
 
-    def fault(self) -> str:
-        """Return what the node calls the failure: "execution reverted", "InvalidFEOpcode"."""
-        return str(self._trace("callTracer", onlyTopCall=True).get("error", ""))
+    def reason(self) -> str:
+        """Return why the transaction failed."""
+        fault = str(self._call.get("error", ""))
+        if fault and fault != "execution reverted":
+            return halt_reason(fault)
+        return decode_revert(self.output())
 
     @override
     def logs(self) -> tuple[Log, ...]:
@@ -97,7 +104,7 @@ class _Trace(Evidence):
     @override
     def state_diff(self) -> StateDiff:
         if self._diff is None:
-            self._diff = _diff(self._trace("prestateTracer", diffMode=True))
+            self._diff = _diff(self._changes)
         return self._diff
 
 
@@ -136,16 +143,19 @@ class AnvilEngine(Engine):
     def __init__(self, url: str) -> None:
         self._rpc = JsonRpc(url)
         self.url = url
-        version, chain_id, block, *_none = self._ask(
+        version, chain_id, block, automine, *_none = self._ask(
             ("web3_clientVersion", []),
             ("eth_chainId", []),
             ("eth_getBlockByNumber", ["latest", False]),
+            ("anvil_getAutomine", []),
             ("anvil_autoImpersonateAccount", [True]),
             ("anvil_setNextBlockBaseFeePerGas", ["0x0"]),
+            ("anvil_setLoggingEnabled", [False]),
         )
         if not str(version).startswith("anvil"):
             raise EvmError(f"the node at {url} is {version}; the engine needs anvil's own methods")
         self._chain_id = int(chain_id, 16)
+        self._automine = bool(automine)
         self._marks: list[_Mark] = []
         self._timestamp = int(block["timestamp"], 16)
         self._block_gas = int(block["gasLimit"], 16)
@@ -161,6 +171,10 @@ class AnvilEngine(Engine):
             raise EvmError("Ape is not connected to a chain; use a network such as local:foundry")
         return cls(str(url))
 
+    def dump_state(self, file: Path) -> None:
+        """Write the chain's state to a file that `launch(state=file)` starts from."""
+        file.write_bytes(gzip.decompress(_unhex(self._rpc.call("anvil_dumpState"))))
+
     def close(self) -> None:
         """Close the connection to the node."""
         self._rpc.close()
@@ -171,6 +185,18 @@ class AnvilEngine(Engine):
             if isinstance(answer, RpcError):
                 raise answer
         return answers
+
+    @contextmanager
+    def automining(self) -> Iterator[None]:
+        """Let the node mine each transaction at once, so that others can use it too."""
+        before = self._automine
+        self._rpc.call("evm_setAutomine", True)
+        self._automine = True
+        try:
+            yield
+        finally:
+            self._rpc.call("evm_setAutomine", before)
+            self._automine = before
 
     # Time
 
@@ -212,30 +238,64 @@ class AnvilEngine(Engine):
         }
         if to is not None:
             transaction["to"] = _hex(to)
-        _set, mined = self._rpc.batch(
-            [
-                ("evm_setNextBlockTimestamp", [self._timestamp]),
-                ("eth_sendTransactionSync", [transaction]),
-            ]
+        sent = self._mine(transaction, sender, value)
+        receipt, call, changes = self._ask(
+            ("eth_getTransactionReceipt", [sent]),
+            ("debug_traceTransaction", [sent, {"tracer": "callTracer", **_TOP_CALL}]),
+            ("debug_traceTransaction", [sent, {"tracer": "prestateTracer", **_CHANGES}]),
         )
-        if isinstance(mined, RpcError):
-            raise self._no_funds(sender, value) if _NO_FUNDS in mined.message.lower() else mined
-        # somebody else may have mined a later block: the node refuses the time then
-        self._timestamp = int(mined["blockTimestamp"])
-        trace = _Trace(self._rpc, mined)
-        success = int(mined["status"], 16) == 1
-        created = mined["contractAddress"] if success and to is None else None
+        if receipt is None:
+            raise EvmError(
+                f"the node left transaction {sent} out of its block; is another waiting?"
+            )
+        self._timestamp = _quantity(receipt["blockTimestamp"])
+        facts = _Facts(receipt, call, changes)
+        success = _quantity(receipt["status"]) == 1
+        created = receipt["contractAddress"] if success and to is None else None
         return Receipt(
             success=success,
             sender=checksum(address_bytes(sender)),
             to=None if to is None else checksum(address_bytes(to)),
-            revert_reason=None if success else _reason(trace),
+            revert_reason=None if success else facts.reason(),
             timestamp=self._timestamp,
-            known_gas=trace.gas_used(),
             contract_address=None if created is None else checksum(_unhex(created)),
             decode=decode,
-            evidence=trace,
+            evidence=facts,
         )
+
+    def _mine(self, transaction: Json, sender: Addressable, value: int) -> str:
+        """Send a transaction, see it into a block of the engine's time, return its hash.
+
+        One request after the other: the node works on the requests of a batch side by side.
+        """
+        if self._automine:
+            # another user may have mined a later block: the node then refuses the time, and the
+            # transaction gets the next one
+            self._rpc.batch([("evm_setNextBlockTimestamp", [self._timestamp])])
+        try:
+            sent = str(self._rpc.call("eth_sendTransaction", transaction))
+        except RpcError as error:
+            if _NO_FUNDS in error.message.lower():
+                raise self._no_funds(sender, value) from None
+            raise
+        if self._automine:
+            self._await(sent)
+        else:
+            self._rpc.call("evm_mine", self._timestamp)
+        return sent
+
+    def _await(self, sent: str) -> None:
+        """Wait until a node that mines by itself has done so, and has tidied its pool up.
+
+        A restore between block and tidying makes it throw the next transaction away.
+        """
+        deadline = time.monotonic() + _MINING_SECONDS
+        while time.monotonic() < deadline:
+            receipt, pool = self._ask(("eth_getTransactionReceipt", [sent]), ("txpool_status", []))
+            if receipt is not None and _quantity(pool["pending"]) == 0:
+                return
+            time.sleep(_POLL_SECONDS)
+        raise EvmError(f"the node did not mine {sent} in {_MINING_SECONDS:.0f} s")
 
     @override
     def call_raw(
@@ -300,18 +360,10 @@ class AnvilEngine(Engine):
         if mark not in self._marks:
             raise EvmError("this mark is gone: an earlier one was restored since")
         del self._marks[self._marks.index(mark) + 1 :]
-        reverted, snapshot = self._ask(("evm_revert", [mark.snapshot]), ("evm_snapshot", []))
-        if reverted is not True:
+        if self._rpc.call("evm_revert", mark.snapshot) is not True:
             raise EvmError("the node no longer knows this mark; did something else restore one?")
-        mark.snapshot = snapshot
+        mark.snapshot = self._rpc.call("evm_snapshot")
         self._timestamp = mark.timestamp
-
-
-def _reason(trace: _Trace) -> str:
-    fault = trace.fault()
-    if fault and fault != "execution reverted":
-        return halt_reason(fault)
-    return decode_revert(trace.output())
 
 
 # A node of our own
@@ -332,17 +384,26 @@ def _await_port(process: subprocess.Popen[bytes], output: Path) -> int:
         for line in output.read_text().splitlines():
             if line.startswith("Listening on "):
                 return int(line.rpartition(":")[2])
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_START_POLL_SECONDS)
     raise EvmError(f"anvil did not start: {output.read_text()[-500:]}")
 
 
 @contextmanager
 def launch(
-    *, chain_id: int = 1, hardfork: str = "cancun", timestamp: int = START_TIME
+    *,
+    chain_id: int = 1,
+    hardfork: str = "cancun",
+    timestamp: int = START_TIME,
+    history: int = HISTORY,
+    state: Path | None = None,
+    fork_url: str | None = None,
 ) -> Iterator[AnvilEngine]:
     """Start an anvil of our own on a free port, and stop it at the end; takes 60 ms.
 
-    Accounts, contract addresses, chain id and time are those of the in-process engine.
+    Accounts, contract addresses, chain id and time are those of the in-process engine. State diffs
+    and outputs can be asked for, and calls made in the past, as far back as `history` blocks.
+    `state` is a file that `dump_state` wrote, to start from; `fork_url` a node whose chain to fork
+    at its latest block, which then says chain id and time.
     """
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="anvil-")))
@@ -356,11 +417,12 @@ def launch(
             "--mnemonic": MNEMONIC,
             "--block-base-fee-per-gas": "0",
             "--gas-price": "0",
-            "--order": "fifo",
+            "--prune-history": str(history),
         }
+        arguments = [word for pair in options.items() for word in pair]
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [_binary(), *(word for pair in options.items() for word in pair)],
+                [_binary(), *arguments, "--no-mining"],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -382,9 +444,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def ape_connection(engine: AnvilEngine) -> Iterator[ProviderAPI]:
-    """Connect Ape to an engine's node, as network ethereum:local:foundry."""
+    """Connect Ape to an engine's node, as network ethereum:local:foundry.
+
+    The node mines by itself meanwhile, as Ape expects.
+    """
     from ape import networks
 
     settings = {"host": engine.url}
-    with networks.ethereum.local.use_provider("foundry", provider_settings=settings) as provider:
-        yield provider
+    with engine.automining():
+        local = networks.ethereum.local
+        with local.use_provider("foundry", provider_settings=settings) as provider:
+            yield provider

@@ -1,6 +1,7 @@
 """Chains for tests: `engine`, rolled back after each test, in process unless the test says else.
 
-`@pytest.mark.engines("in process", "anvil")` runs a test on each engine that it names, unchanged.
+`@pytest.mark.engines("in process", "anvil")` runs a test on each engine that it names, unchanged;
+`pytest --engine anvil` runs every other test on anvil.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,11 @@ import pytest
 from ringfence.evm import Engine, InProcessEngine
 from ringfence.evm.anvil import AnvilEngine, launch
 
-FIXTURES = {"in process": "chain", "anvil": "anvil"}
+FIXTURES = {"in process": "in_process", "anvil": "anvil"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=FIXTURES, default="in process", help="where tests run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,8 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def chain() -> Engine:
-    """The session's in-process chain: for setups that several tests share."""
+def in_process() -> InProcessEngine:
+    """The session's in-process chain."""
     return InProcessEngine()
 
 
@@ -36,10 +41,18 @@ def anvil() -> Iterator[AnvilEngine]:
         yield engine
 
 
+@pytest.fixture(scope="session")
+def chain(request: pytest.FixtureRequest) -> Engine:
+    """The session's chain, the one that `--engine` names: for setups that several tests share."""
+    engine: Engine = request.getfixturevalue(FIXTURES[request.config.getoption("--engine")])
+    return engine
+
+
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """The chain for one test; whatever the test does to it is undone."""
-    chain: Engine = request.getfixturevalue(FIXTURES[getattr(request, "param", "in process")])
-    mark = chain.snapshot()
-    yield chain
-    chain.restore(mark)
+    name = getattr(request, "param", request.config.getoption("--engine"))
+    engine: Engine = request.getfixturevalue(FIXTURES[name])
+    mark = engine.snapshot()
+    yield engine
+    engine.restore(mark)

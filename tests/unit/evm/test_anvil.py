@@ -39,14 +39,23 @@ def test_launch__no_anvil__error_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
 def test_send__somebody_else_mined__engine_follows_the_chain_s_time(anvil: AnvilEngine) -> None:
     mark = anvil.snapshot()
-    other = AnvilEngine(anvil.url)
-    other.advance(1_000)
-    other.set_balance(b"\1" * 20, 7)
-    other.transact(b"\2" * 20, value=1)
-    assert anvil.transact(b"\2" * 20, value=1).timestamp >= other.timestamp
-    assert anvil.timestamp >= other.timestamp
-    other.close()
+    with anvil.automining():
+        other = AnvilEngine(anvil.url)
+        other.advance(1_000)
+        other.transact(b"\2" * 20, value=1)
+        assert anvil.transact(b"\2" * 20, value=1).timestamp >= other.timestamp
+        assert anvil.timestamp >= other.timestamp
+        other.close()
     anvil.restore(mark)
+
+
+def test_automining__restores_in_between__no_transaction_is_lost(anvil: AnvilEngine) -> None:
+    mark = anvil.snapshot()
+    with anvil.automining():
+        for _ in range(50):
+            assert anvil.transact(b"\2" * 20, value=1).success
+            assert anvil.balance(b"\2" * 20) == 1
+            anvil.restore(mark)
 
 
 def test_restore__mark_older_than_one_restored__refused(anvil: AnvilEngine) -> None:
@@ -69,7 +78,7 @@ def test_rpc__unknown_method__error_names_it(anvil: AnvilEngine) -> None:
 
 
 def test_call__not_a_local_node__engine_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = ["geth/1", "0x1", {"timestamp": "0x1", "gasLimit": "0x1"}, None, None]
+    answers = ["geth/1", "0x1", {"timestamp": "0x1", "gasLimit": "0x1"}, True, None, None, None]
     monkeypatch.setattr(JsonRpc, "batch", lambda _self, _requests: answers)
     with pytest.raises(EvmError, match="needs anvil's own methods"):
         AnvilEngine("http://127.0.0.1:1")
@@ -95,3 +104,13 @@ def test_from_ape__connected_to_our_node__one_chain_for_both() -> None:
         assert [event.note for event in receipt.decode_logs(seen_by_ape.Stored)] == ["by Ape"]
         assert probe.word(1) == 6
         assert engine.at(probe, probe.abi).last().right == -6
+
+
+def test_receipt__after_a_restore__still_tells_everything(anvil: AnvilEngine) -> None:
+    mark = anvil.snapshot()
+    probe = anvil.deploy(compile_source(PROBE, "Probe"), 5)
+    receipt = probe.store(1, "", (7, -7))
+    anvil.restore(mark)
+    assert receipt.value == (7, -7)
+    assert [event.name for event in receipt.events(probe)] == ["Stored"]
+    assert len(receipt.state_diff[probe.address]) == 3
