@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from ringfence.audit import Replay
+from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2
 from tests.support.model.actions import POSITION_CALLS, Action
 from tests.support.model.generator import CRASH, MOODS, Generator
-from tests.support.model.invariants import Invariants
+from tests.support.model.invariants import Invariants, require
 from tests.support.model.twin import SETTINGS, MismatchError, Outcome, Setting, Twin
 from tests.support.model.views import Views
 from tests.support.model.what_if import WhatIf
@@ -18,6 +20,8 @@ from tests.support.model.what_if import WhatIf
 VIEWS_A_STEP = 2
 QUESTIONS = 0.25
 """Share of the steps before which a question is put to a copy of the mirror."""
+EVENTS = 0.1
+"""Share of the steps whose events are asked of the contract: topics cost some milliseconds."""
 SHRINK_SECONDS = 30.0
 
 
@@ -33,6 +37,7 @@ class Stage:
         self.what_if = WhatIf(self.twin, cast, positions, checks)
         self.views = Views(self.twin, cast, positions, checks)
         self._rng = checks
+        self.replay = Replay(self.twin.now, setting.supply_cap, setting.debt_cap)
 
     def step(self, action: Action) -> Outcome:
         """Run an action on both sides with every check; raise MismatchError.
@@ -47,11 +52,43 @@ class Stage:
         self.invariants.check(action, outcome, may_act)
         for _ in range(VIEWS_A_STEP):
             self.views.compare_one()
+        self._check_events(outcome)
         return outcome
+
+    def _check_events(self, outcome: Outcome) -> None:
+        """BOOK-7: the events alone rebuild the words; some steps ask the contract for them."""
+        if outcome.receipt is None:
+            return
+        if outcome.succeeded and self._rng.random() < EVENTS:
+            told = self.twin.events(outcome.receipt)
+            mirrored = [(event.name, dict(event.args)) for event in outcome.events]
+            require(told == mirrored, f"events: the contract says {told}, the mirror {mirrored}")
+        for event in outcome.events:
+            self.replay.apply(event.name, event.args, self.twin.now)
+        words, address = self.twin.storage.words, self.twin.address
+        stored = tuple(words[address, name] for name in (WORD_1, WORD_2))
+        require(self.replay.books == stored, "BOOK-7: the events do not rebuild the books")
+
+    def _check_replay(self) -> None:
+        """BOOK-7: every word of the vault that events tell of is rebuilt by them."""
+        words, address, mirror = self.twin.storage.words, self.twin.address, self.twin.mirror
+        positions = {
+            cell[2]: word
+            for cell, word in words.items()
+            if cell[:2] == (address, POSITIONS) and word
+        }
+        require(self.replay.positions == positions, "BOOK-7: positions are not rebuilt")
+        require(self.replay.limits == mirror.load_limits(), "BOOK-7: limits are not rebuilt")
+        for lender, shares in self.replay.shares.items():
+            require(mirror.balance_of(lender) == shares, "BOOK-7: shares are not rebuilt")
+        for pair, granted in self.replay.operators.items():
+            same = mirror.operator_permissions(*pair) == granted
+            require(same, "BOOK-7: operators are not rebuilt")
 
     def finish(self) -> None:
         """Compare all that both sides know."""
         self.twin.check_all_words()
+        self._check_replay()
         self.views.compare_all()
 
 

@@ -398,6 +398,13 @@ class Twin:
 
     # Look
 
+    def events(self, receipt: Receipt) -> list[tuple[str, dict[str, int]]]:
+        """The vault's events as the mirror has them, accounts as integers."""
+        return [
+            (event.name, {name: _plain(value) for name, value in event.args.items()})
+            for event in receipt.events(self.vault)
+        ]
+
     def view(self, name: str, args: tuple[Any, ...], mirrored: Callable[[], Any]) -> None:
         """Hold a view to the mirror's answer, a reason included."""
         expected: Any
