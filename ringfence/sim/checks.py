@@ -325,9 +325,7 @@ def _short_closed_in_profit(found: Findings) -> _Answer:
         for one in found.positions
         if one.side == "short" and one.status == "closed" and one.taken_out > one.put_in
     ]
-    told = ", ".join(
-        f"{one.account} {Fraction(one.result, 10**6).__float__():+,.2f}" for one in won
-    )
+    told = ", ".join(f"{one.account} {one.result / 10**6:+,.2f}" for one in won)
     return bool(won), f"{told or 'nobody'} USDC"
 
 
@@ -441,6 +439,5 @@ OUTCOMES: Mapping[str, Callable[[Findings], _Answer]] = {
 
 def run_checks(found: Findings) -> tuple[Check, ...]:
     """Return every check that always holds, and those that the scenario expects."""
-    expected = {name: OUTCOMES[name] for name in OUTCOMES if name in found.scenario.expect}
-    chosen = {**ALWAYS, **expected}
-    return tuple(Check(name, *check(found)) for name, check in chosen.items())
+    expected = [one for one in OUTCOMES.items() if one[0] in found.scenario.expect]
+    return tuple(Check(name, *check(found)) for name, check in (*ALWAYS.items(), *expected))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ringfence.evm.anvil import launch
+from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import JsonRpc
 from ringfence.sim import checks, evidence
 from ringfence.sim.chronicle import Chronicle, read_books
@@ -24,6 +24,9 @@ from ringfence.sim.scenario import Scenario, seconds
 from ringfence.sim.stage import Stage, account_of, set_stage
 
 CHAIN_ID = 31_337
+HISTORY = 100_000
+"""Blocks whose states the node keeps: all of them."""
+
 _LEAD = 300
 """Seconds between the stage and the first step."""
 
@@ -38,33 +41,41 @@ def names_of(scenario: Scenario) -> dict[str, str]:
     return {account_of(name): name for name in (*known, KEEPER, ARBITRAGEUR)}
 
 
-def run(scenario: Scenario, name: str, seed: int, folder: Path, say: Say, tick: Progress) -> Result:
-    """Run a scenario on an anvil of its own and return what the chain says of it.
+def run(
+    engine: AnvilEngine,
+    scenario: Scenario,
+    name: str,
+    seed: int,
+    folder: Path,
+    say: Say,
+    tick: Progress,
+) -> Result:
+    """Run a scenario on an anvil that keeps its history, and return what the chain says of it.
 
     The deployment's record goes to `folder`. Raises RingfenceError's children when something
     cannot be staged or a trader's transaction fails.
     """
     began = time.monotonic()
     path = scenario.path.draw(seed)
-    with launch(chain_id=CHAIN_ID) as engine:
-        rpc = JsonRpc(engine.url)
+    rpc = JsonRpc(engine.url)
+    try:
         say("deploying")
         stage = set_stage(engine, scenario, folder)
         fund_arbitrageur(stage, scenario)
         keeper = make_keeper(stage, scenario, rpc)
-        start = engine.timestamp + _LEAD
         chronicle = Chronicle(rpc)
         first_block = chronicle.last_block()
         say("playing")
-        play = Play(stage, scenario, path, rpc, keeper, start)
+        play = Play(stage, scenario, path, rpc, keeper, engine.timestamp + _LEAD)
         play.run(tick)
         for venue in stage.venues.values():
             venue.vault.accrue(sender=account_of(KEEPER))
-        say("reading the chain")
-        history = read_history(stage, chronicle, start, first_block, names_of(scenario))
-        result = _assemble(history, play, scenario, name, seed, began)
+        say("reading")
+        names = names_of(scenario)
+        history = read_history(stage, chronicle, play.start, first_block, names)
+        return _assemble(history, play, scenario, name, seed, began)
+    finally:
         rpc.close()
-    return result
 
 
 def _tokens(stage: Stage) -> tuple[Token, ...]:
@@ -99,7 +110,7 @@ def _assemble(
         title=scenario.title,
         seed=seed,
         seconds=time.monotonic() - began,
-        chain_id=CHAIN_ID,
+        chain_id=history.stage.engine.chain_id,
         transactions=history.chronicle.transaction_count(),
         accounts=len({one.owner for one in found.positions}),
         crash_end=found.crash_end,

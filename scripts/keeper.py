@@ -1,0 +1,144 @@
+"""Liquidate what is due, once or on and on: `ape run keeper --once`."""
+
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ringfence.deploy import Record
+from ringfence.deploy.steps import FACTORY
+from ringfence.keeper import Discovery, Executor, Keeper, Policy, Round, Web3Logs
+from scripts._node import Node, NodeCommand, connected, fail, find_account
+
+WEI = 10**18
+
+
+def _keeper(node: Node, record: Record, account: str | None, policy: Policy) -> Keeper:
+    deployer = node.deployer(find_account(account, node))
+    liquidator, router = record.contracts["liquidator"], record.contracts["router"]
+    discovery = Discovery(
+        reader=deployer,
+        logs=Web3Logs(node.web3),
+        factory=record.address(FACTORY),
+        lens=record.address("lens"),
+        liquidator=liquidator.address,
+        uniswap_factory=str(liquidator.arguments["uniswap_factory"]),
+        weth=str(router.arguments["weth_"]),
+        first_block=record.contracts[FACTORY].block,
+    )
+    return Keeper(discovery, Executor(deployer, liquidator.address), policy)
+
+
+def _data(seen: Round) -> dict[str, object]:
+    return {
+        "candidates": [
+            {
+                "vault": market.vault,
+                "position_id": hex(one.position_id),
+                "profit": one.profit,
+                "loss": one.loss,
+            }
+            for market in seen.state
+            for one in market.candidates
+        ],
+        "actions": [
+            {
+                "vault": action.vault,
+                "position_ids": [hex(one.position_id) for one in action.targets],
+                "min_profit": action.min_profit,
+            }
+            for action in seen.actions
+        ],
+        "outcomes": [
+            {"tx": one.tx_hash, "success": one.success, "reason": one.reason}
+            for one in seen.outcomes
+        ],
+    }
+
+
+def _show(seen: Round, console: Console) -> None:
+    candidates = [(market, one) for market in seen.state for one in market.candidates]
+    if not candidates:
+        console.print("Nothing is due.")
+        return
+    chosen = {target.position_id for action in seen.actions for target in action.targets}
+    table = Table(title="Due for liquidation", title_justify="left")
+    for name in ("vault", "position", "profit, asset units", "loss, asset units", ""):
+        table.add_column(name, overflow="fold")
+    for market, one in candidates:
+        profit = "would revert" if one.profit is None else f"{one.profit:,}"
+        verdict = "liquidate" if one.position_id in chosen else "leave"
+        table.add_row(market.vault, hex(one.position_id), profit, f"{one.loss:,}", verdict)
+    console.print(table)
+    for outcome in seen.outcomes:
+        verdict = "done" if outcome.success else f"failed: {outcome.reason}"
+        console.print(f"{outcome.tx_hash or 'not sent'}: {verdict}", highlight=False)
+
+
+@click.command(cls=NodeCommand)
+@click.option("--account", help="Ape's name for the account that signs and gets the profit.")
+@click.option(
+    "--record",
+    "record_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="In place of deployments/<chain id>.json.",
+)
+@click.option("--min-profit", type=Decimal, default=Decimal(0), help="Least profit, in ether.")
+@click.option(
+    "--max-loss", type=Decimal, default=Decimal(0), help="Most to lose on an insolvent one, ether."
+)
+@click.option("--batch", type=click.IntRange(1, 32), default=1, help="Positions a transaction.")
+@click.option("--interval", type=float, default=12.0, help="Seconds between looks.")
+@click.option("--once", is_flag=True, help="Look once and end.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
+def cli(
+    account: str | None,
+    record_file: Path | None,
+    min_profit: Decimal,
+    max_loss: Decimal,
+    batch: int,
+    interval: float,
+    once: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Find positions past their limit and liquidate them with no capital, through Uniswap."""
+    node = connected()
+    record = node.store(record_file).load(node.chain_id)
+    if "liquidator" not in record.contracts:
+        fail(f"nothing is deployed on chain {node.chain_id}; run deploy first, or pass --record")
+    keeper = _keeper(
+        node,
+        record,
+        account,
+        Policy(
+            gas_price=int(node.web3.eth.gas_price),
+            min_profit=int(min_profit * WEI),
+            max_loss=int(max_loss * WEI),
+            batch_size=batch,
+        ),
+    )
+    if not dry_run:
+        if not yes:
+            who = keeper.executor.account.account
+            click.confirm(f"Send liquidations from {who}?", abort=True, err=as_json)
+        keeper.allow_losses()
+    console = Console()
+    while True:
+        seen = keeper.run_once(dry_run=dry_run)
+        if as_json:
+            click.echo(json.dumps(_data(seen)))
+        else:
+            _show(seen, console)
+        if once:
+            return
+        time.sleep(interval)
