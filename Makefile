@@ -44,9 +44,19 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	npm ci $(if $(ANVIL_FROM_NPM),,--force && rm -f node_modules/.bin/anvil)
 	@touch $@
 
+.PHONY: demo
+demo: setup ## play the crash of 12 March 2020 on a local chain, and prove what happened
+	@$(LOCAL_ONLY) ape run demo
+
 .PHONY: test
 test: setup ## run every test on this machine alone
 	@$(LOCAL_ONLY) pytest -n 2 --dist worksteal
+
+.PHONY: fork
+fork: setup ## run the fork suite on mainnet, forked from the node at ETH_RPC_URL
+	@[ -n "$${ETH_RPC_URL:-}" ] || \
+		{ echo "make fork: ETH_RPC_URL is not set; give it the URL of an Ethereum mainnet node" >&2; exit 1; }
+	pytest tests/fork --upstream "$$ETH_RPC_URL"
 
 .PHONY: bench
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
