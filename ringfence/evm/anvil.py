@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 _START_POLL_SECONDS = 0.01
-_POLL_SECONDS = 0.002
+_POLL_SECONDS = 0.0003
 _MINING_SECONDS = 30.0
 
 HISTORY = 256
@@ -411,14 +411,18 @@ def launch(
         options = {
             "--port": "0",
             "--host": "127.0.0.1",
-            "--chain-id": str(chain_id),
             "--hardfork": hardfork,
-            "--timestamp": str(timestamp),
             "--mnemonic": MNEMONIC,
             "--block-base-fee-per-gas": "0",
             "--gas-price": "0",
             "--prune-history": str(history),
         }
+        if fork_url is None:
+            options |= {"--chain-id": str(chain_id), "--timestamp": str(timestamp)}
+        else:
+            options |= {"--fork-url": fork_url}
+        if state is not None:
+            options |= {"--load-state": str(state)}
         arguments = [word for pair in options.items() for word in pair]
         with output.open("wb") as file:
             process = subprocess.Popen(
