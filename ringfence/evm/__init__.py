@@ -7,7 +7,8 @@
     receipt = vault.deposit(10**6, lender, sender=lender)
     receipt.gas_used, receipt.value, receipt.state_diff, receipt.events(vault)
 
-`InProcessEngine` needs the package `verbs` and is imported when it is asked for.
+`InProcessEngine` needs the package `verbs` and is imported when it is asked for. The other engine
+is in `ringfence.evm.anvil`: `launch()` starts a node, `AnvilEngine.from_ape()` joins Ape's.
 """
 
 from __future__ import annotations
