@@ -1,9 +1,10 @@
 """The in-process engine: revm in this very process, through the package `verbs`.
 
 No node, no mining, no signatures. On a busy two-core machine, arguments encoded and state diff at
-hand: 30,000 transfers of WETH9, 19,000 `adjust` of a vault, 50,000 views a second. What verbs has no call for is had from its state
-(`state.py`: storage, time, state diffs) or from a second run in py-evm (`replay.py`: topics, revert
-data, gas limits), which costs milliseconds and happens only when it is asked for.
+hand: 30,000 transfers of WETH9, 19,000 `adjust` of a vault, 50,000 views a second. What verbs has
+no call for is had from its state (`state.py`: storage, time, state diffs) or from a second run in
+py-evm (`replay.py`: topics, revert data, gas limits), which costs milliseconds and happens only
+when it is asked for.
 """
 
 from __future__ import annotations
