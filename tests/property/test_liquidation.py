@@ -13,7 +13,7 @@ from ringfence.math.errors import RevertError
 from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD
 from ringfence.math.liquidation import Liquidation, RiskParams, beta_of, is_solvent, liquidate
 from ringfence.math.position_slot import MAX_COLLATERAL, PositionSlot
-from tests.support.model.invariants import check_liquidation, standing
+from tests.support.model.liquidation_rules import check_liquidation, standing
 from tests.support.model.strategies import (
     USDC_DAI_PRICE,
     USDC_WETH_PRICE,

@@ -17,9 +17,10 @@ from ringfence.math.limits import MAX_CAP, Limits
 from ringfence.math.position_slot import PositionSlot
 from ringfence.math.vault_state import LIMITS, POSITIONS, WORD_1, WORD_2
 from tests.support.model.actions import Action
-from tests.support.model.generator import Cast
+from tests.support.model.cast import Cast
+from tests.support.model.markets import EURS_USDC, USDC_WETH, WBTC_SHIB, WETH_USDC, Setting
 from tests.support.model.strategies import YEAR, collaterals, scaled_debts, sheets, wide
-from tests.support.model.twin import EURS_USDC, USDC_WETH, WBTC_SHIB, WETH_USDC, Setting, Twin
+from tests.support.model.twin import Twin
 from tests.support.model.views import Views
 from tests.support.model.what_if import WhatIf
 

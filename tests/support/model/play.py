@@ -11,9 +11,12 @@ from random import Random
 from ringfence.audit import Replay
 from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2
 from tests.support.model.actions import POSITION_CALLS, Action
-from tests.support.model.generator import CRASH, MOODS, Generator
-from tests.support.model.invariants import Invariants, require
-from tests.support.model.twin import SETTINGS, MismatchError, Outcome, Setting, Twin
+from tests.support.model.cast import CRASH, MOODS
+from tests.support.model.generator import Generator
+from tests.support.model.invariants import Invariants
+from tests.support.model.liquidation_rules import require
+from tests.support.model.markets import SETTINGS, Setting
+from tests.support.model.twin import MismatchError, Outcome, Twin
 from tests.support.model.views import Views
 from tests.support.model.what_if import WhatIf
 

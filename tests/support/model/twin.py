@@ -16,64 +16,18 @@ from ringfence.evm.abi import address_bytes
 from ringfence.evm.engine import dev_accounts
 from ringfence.math import tokens
 from ringfence.math.errors import RevertError
-from ringfence.math.fixed_point import WAD
 from ringfence.math.storage import Cell, Storage
 from ringfence.math.vault import MarginVault
 from ringfence.math.vault_state import Call, Callback, Event, VaultParams
 from tests.support.model.actions import VAULT_CALLS, Action, as_address
+from tests.support.model.markets import Setting
 
-YEAR = 31_536_000
-PERCENT = WAD // 100
 NAME = "Ringfence"
 
 BROKEN_CODE = (b"", bytes.fromhex("5f5ffd"), bytes.fromhex("00"), bytes.fromhex("fe"))
 """What replaces the code of an oracle or a rate model: nothing; reverts, is silent, burns gas."""
 
 MIRROR_NAMES = {"transferFrom": "transfer_from"}
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a market starts from: decimals, a price scaled 1e36, parameters, caps in asset units."""
-
-    title: str
-    collateral_decimals: int
-    asset_decimals: int
-    price: int
-    min_debt: int
-    initial_ltv: int = 80 * PERCENT
-    target_ltv: int = 82 * PERCENT
-    liquidation_ltv: int = 86 * PERCENT
-    base_bonus: int = PERCENT
-    beta_max: int = 10_778 * 10**14
-    reserve_cut: int = 10 * PERCENT
-    reserve_factor: int = 10 * PERCENT
-    reserve_target: int = PERCENT // 10
-    fallback_rate: int = WAD // 5 // YEAR
-    supply_cap: int = 2**104 - 1
-    debt_cap: int = 2**104 - 1
-
-
-def price_of(assets_per_collateral: int, collateral_decimals: int, asset_decimals: int) -> int:
-    return assets_per_collateral * 10 ** (36 + asset_decimals - collateral_decimals)
-
-
-WETH_USDC = Setting("WETH/USDC", 18, 6, price_of(2_000, 18, 6), 100 * 10**6)
-USDC_WETH = Setting("USDC/WETH", 6, 18, 5 * 10**44, 10**16)
-WBTC_SHIB = Setting("WBTC/SHIB", 8, 18, 12 * 10**9 * 10**46, 10**24)
-EURS_USDC = Setting(
-    "EURS/USDC",
-    2,
-    6,
-    price_of(1, 2, 6) * 108 // 100,
-    10**4,
-    initial_ltv=90 * PERCENT,
-    target_ltv=91 * PERCENT + PERCENT // 2,
-    liquidation_ltv=93 * PERCENT,
-    beta_max=1_042 * 10**15,
-    reserve_factor=25 * PERCENT,
-)
-SETTINGS = (WETH_USDC, USDC_WETH, WBTC_SHIB, EURS_USDC)
 
 
 def account_number(address: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringfence.math.vault_state import Call
 from tests.support.model.actions import as_address
-from tests.support.model.generator import EDGES, Cast
+from tests.support.model.cast import EDGES, Cast
 from tests.support.model.twin import Twin
 
 

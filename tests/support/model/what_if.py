@@ -12,8 +12,8 @@ from ringfence.math.errors import RevertError
 from ringfence.math.fixed_point import MAX_UINT256, WAD
 from ringfence.math.vault import MarginVault
 from tests.support.model.actions import VAULT_CALLS, Action
-from tests.support.model.generator import PLENTY, Cast
-from tests.support.model.invariants import require
+from tests.support.model.cast import PLENTY, Cast
+from tests.support.model.liquidation_rules import require
 from tests.support.model.twin import Twin
 
 SPLIT_ARGUMENT = {
