@@ -219,7 +219,7 @@ def tiles(result: Result, proofs: Sequence[Proof]) -> tuple[Tile, ...]:
 
 
 def summarise(story: Story) -> tuple[str, ...]:
-    """Return a position's actions in order, repetitions in a row counted."""
+    """Return a position's actions in order, repetitions in a row counted, none of them broken."""
     runs: list[tuple[str, int]] = []
     for action in story.position.actions:
         kind = str(action.kind)
@@ -227,7 +227,8 @@ def summarise(story: Story) -> tuple[str, ...]:
             runs[-1] = (kind, runs[-1][1] + 1)
         else:
             runs.append((kind, 1))
-    return tuple(kind if times == 1 else f"{kind} {times}{TIMES}" for kind, times in runs)
+    texts = (kind if times == 1 else f"{kind} {times}{TIMES}" for kind, times in runs)
+    return tuple(text.replace(" ", "\u00a0") for text in texts)
 
 
 def wallet(action: Action, lexicon: Lexicon) -> str:

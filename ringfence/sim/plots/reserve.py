@@ -27,7 +27,7 @@ def reserve(result: Result) -> Figure:
         axes[f"yaxis{suffix}"] = axis(
             "", anchor=f"x{suffix}", rangemode="tozero", nticks=5, tickformat=",~f"
         )
-        titles.append(note(f"<b>{market.title}</b><br>{market.asset}", left, 1, yshift=8))
+        titles.append(note(f"<b>{market.name}</b><br>{market.asset}", left, 1, yshift=8))
     drawn = layout(320, annotations=titles, **axes)
     drawn["margin"] = {"l": 56, "r": 16, "t": 60, "b": 48}
     return {"data": data, "layout": drawn}

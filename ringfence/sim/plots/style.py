@@ -69,7 +69,7 @@ def layout(height: int, **more: object) -> Figure:
 def axis(title: str, **more: object) -> Figure:
     """Return an axis with its title and what is its own."""
     return {
-        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
+        "title": {"text": title, "standoff": 8, "font": {"size": 12}},
         "gridcolor": "$grid",
         "linecolor": "$grid",
         "zerolinecolor": "$grid",
@@ -129,5 +129,5 @@ def span_notes(result: Result) -> list[Figure]:
     """Return the words at those shades and that line."""
     places = [(hours(until), "keeper off") for _, until in result.keeper_off]
     places.append((hours(result.crash_end), "rebound"))
-    grey = {"color": "$muted", "size": 12}
+    grey = {"color": "$muted"}
     return [note(f"\u00a0{text}", x, 1, xref="x", yanchor="top", font=grey) for x, text in places]

@@ -2,10 +2,16 @@
 (() => {
   const drawn = JSON.parse(document.getElementById("figures").textContent);
   const root = document.documentElement;
+  const PAPER = 0.72; // of a figure's height on the screen, so that one fits a sheet
+  const LOW = 400; // pixels; lower figures keep their height
+  const NARROW = 760; // pixels, below which letters shrink
+  const SMALL = 10;
+  const SHEET = "690px"; // the width of A4 between its margins
 
   /* A "$name" in a figure is the page's CSS variable of that name, now. */
   const coloured = (value, style) => {
-    if (typeof value === "string" && /^\$[a-z]+$/.test(value)) return style.getPropertyValue("--" + value.slice(1)).trim();
+    if (typeof value === "string" && /^\$[a-z]+$/.test(value))
+      return style.getPropertyValue("--" + value.slice(1)).trim();
     if (Array.isArray(value)) return value.map((one) => coloured(one, style));
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, coloured(one, style)]));
@@ -24,6 +30,8 @@
       }
       const { data, layout } = coloured(figure, style);
       layout.width = place.clientWidth;
+      if (layout.width < NARROW) layout.font.size = SMALL;
+      if ("print" in root.dataset && layout.height > LOW) layout.height *= PAPER;
       Plotly.react(place, data, layout, { displayModeBar: false, displaylogo: false, scrollZoom: false });
     }
   };
@@ -40,9 +48,9 @@
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
-    for (const one of closed) one.open = !one.closest(".what");
+    for (const one of closed) one.open = !one.closest(".what"); // the positions' histories stay on the screen
     root.dataset.print = "";
-    document.body.style.width = "700px";
+    document.body.style.width = SHEET;
     draw();
   });
   addEventListener("afterprint", () => {

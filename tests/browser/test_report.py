@@ -1,0 +1,77 @@
+"""The report in a real browser: nothing is complained of, every figure is drawn, offline."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ringfence.sim.plots import figures
+from ringfence.sim.report import render
+from ringfence.sim.story import stories
+from tests.support.synthetic_result import synthetic_result
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+if BROWSER is None:
+    pytest.skip("no chromium on PATH, so no figure can be drawn", allow_module_level=True)
+
+
+def visit(page: Path, profile: Path, *options: str) -> tuple[str, list[str]]:
+    """Return a page as it stands once its scripts have run, and what its console said."""
+    command = [
+        str(BROWSER),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-sync",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={profile}",
+        "--window-size=1280,2000",
+        "--virtual-time-budget=8000",
+        "--enable-logging=stderr",
+        *options,
+        "--dump-dom",
+        page.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, said
+
+
+def test_report__in_a_browser__draws_every_figure_without_complaint(tmp_path: Path) -> None:
+    result = synthetic_result()
+    page = tmp_path / "report.html"
+    page.write_text(render(result), encoding="utf-8")
+    dom, said = visit(page, tmp_path / "profile")
+    assert said == []
+    for name in figures(result, stories(result)):
+        place = re.search(rf'<div class="plot[^"]*" id="plot-{name}".*?</figure>', dom, re.S)
+        assert place, f"{name} has no place"
+        assert 'class="main-svg"' in place[0], f"{name} was not drawn"
+        assert re.search(r"<path class=\"(js-line|point)|<g class=\"point", place[0]), (
+            f"{name} is empty"
+        )
+        assert "$" not in re.sub(r"<script.*?</script>", "", place[0], flags=re.S), (
+            f"{name} has a colour that the page does not know"
+        )
+
+
+def test_report__nothing_recorded__says_so_in_place_of_figures(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    bare = synthetic_result(steps=(), markets=(), positions=(), liquidations=())
+    page.write_text(render(bare), encoding="utf-8")
+    dom, said = visit(page, tmp_path / "profile")
+    assert said == []
+    assert "main-svg" not in re.sub(r"<script.*?</script>", "", dom, flags=re.S)
+    assert len(re.findall(r'<p class="missing">[^<]*: not recorded', dom)) >= 5
+
+
+def test_visit__page_that_fails__hears_it(tmp_path: Path) -> None:
+    page = tmp_path / "broken.html"
+    page.write_text("<!doctype html><script>missing()</script>", encoding="utf-8")
+    _, said = visit(page, tmp_path / "profile")
+    assert any("missing is not defined" in line for line in said)
