@@ -21,6 +21,7 @@ from tests.support.model.strategies import (
     agree,
     collaterals,
     debt_indices,
+    plain,
     prices,
     risks,
     scaled_debts,
@@ -97,6 +98,33 @@ def test_liquidate__unhealthy__agrees_and_keeps_the_rules(
     done = Liquidation(*moved)
     assert done.repaid <= max_repay, "LIQ-6: more was repaid than max_repay"
     check_liquidation(slot, after(slot, done), index, price, risk, done.repaid, done.loss)
+
+
+@settings(max_examples=200)
+@given(case=unhealthy(), thousandths=st.integers(1, 999))
+def test_liquidate__parts_at_min_debt_and_a_unit_past_it__are_told_apart(
+    maths: Contract, case: Case, thousandths: int
+) -> None:
+    """LIQ-6: what is left, and what an insolvent part retires, may be min_debt and no less."""
+    slot, index, price, risk = case
+    debt = health.debt_up(slot.scaled_debt, index)
+    max_repay = share(debt, thousandths) or 1
+    free = replace(risk, min_debt=0)
+    try:
+        moved = liquidate(slot, index, price, max_repay, free)
+    except RevertError:
+        return
+    left = health.debt_up(slot.scaled_debt - moved.scaled_retired, index)
+    assume(left)
+    unpaid = max(debt - max_repay, 0)
+    edges = (left - 1, left, left + 1, debt - left, debt - left + 1, unpaid, unpaid + 1, debt)
+    for bound in (*edges, debt + 1):
+        args = (slot, index, price, max_repay, replace(risk, min_debt=bound))
+        again = agree(maths, "liquidate", args, lambda args=args: liquidate(*args))
+        if not standing(slot, index, price, risk).is_solvent:
+            fits = bound <= min(left, debt - left)
+            expected = plain(moved) if fits else ("reverts", "only the whole can be liquidated")
+            assert again == expected, "LIQ-6: the bound of min_debt is not exact"
 
 
 @settings(max_examples=200)

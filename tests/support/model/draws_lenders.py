@@ -121,6 +121,12 @@ class LenderDraws(Draws):
         return Action("set_caps", self._governor(), (supply_cap, debt_cap))
 
     def _pause(self) -> Action:
+        again = self.mirror.load_limits().paused_until + 7 * DAY
+        if again > self.twin.now and self.rng.random() < 0.4:
+            until = again + 60
+            self.queue.append(lambda: Action("pause_new_risk", self.mirror.guardian, (until,)))
+            wait = again - self.twin.now - self.rng.randint(0, 1)
+            return Action("warp", 0, (wait,))
         until = self.twin.now + self.rng.choice((0, 0, 0, 60, 3_600, 7 * DAY, 7 * DAY + 1, -1))
         if self.rng.random() < 0.5:
             return Action("pause_new_risk", self.mirror.curator, (self.twin.now,))

@@ -37,17 +37,17 @@ class TraderDraws(Draws):
             if slot.collateral
             else (self._open, self._open, self._open, self._any)
         )
-        collateral_delta, debt_delta = draw(position, slot)
+        collateral_delta, debt_delta = draw(position, slot, caller)
         receiver = self._receiver(caller)
         args = (position, collateral_delta, debt_delta, receiver, self._data(caller))
         return Action("adjust", caller, args)
 
-    def _open(self, _position: int, _slot: PositionSlot) -> tuple[int, int]:
+    def _open(self, _position: int, _slot: PositionSlot, _caller: int) -> tuple[int, int]:
         assets = self._assets()
         share = self.rng.choice((0, self.rng.random(), self.rng.uniform(0.9, 1.01)))
         return self._collateral(assets), int(assets * share * self.mirror.params.initial_ltv // WAD)
 
-    def _borrow_more(self, position: int, slot: PositionSlot) -> tuple[int, int]:
+    def _borrow_more(self, position: int, slot: PositionSlot, _caller: int) -> tuple[int, int]:
         try:
             most = self.mirror.max_borrow(self._call(0), position)
         except RevertError:
@@ -55,7 +55,9 @@ class TraderDraws(Draws):
         added = self.rng.choice((0, 0, slot.collateral // 10))
         return added, most + self.rng.choice((-(most // 3), 0, 0, 1)) or 1
 
-    def _withdraw_collateral(self, position: int, slot: PositionSlot) -> tuple[int, int]:
+    def _withdraw_collateral(
+        self, position: int, slot: PositionSlot, _caller: int
+    ) -> tuple[int, int]:
         try:
             most = self.mirror.max_withdraw_collateral(self._call(0), position)
         except RevertError:
@@ -63,7 +65,7 @@ class TraderDraws(Draws):
         most += self.rng.choice((-(most // 3), 0, 0, 1))
         return -most, self.rng.choice((0, 0, 0, -self._assets()))
 
-    def _delever(self, position: int, slot: PositionSlot) -> tuple[int, int]:
+    def _delever(self, position: int, slot: PositionSlot, caller: int) -> tuple[int, int]:
         """Debt and collateral down in step (reduce-only), or as far as an operator may go."""
         debt = self._debt(slot)
         repaid = self._part(debt)
@@ -72,13 +74,12 @@ class TraderDraws(Draws):
         if self.rng.random() < 0.5:
             removed = slot.collateral * repaid // debt
             return -max(removed + self.rng.choice((-1, 0, 0, 1)), 0), -repaid
-        bound = self.mirror.operator_permissions(position >> 96, self.cast.operators[0])[1]
-        worth = repaid * (10_000 + bound) // 10_000
-        high = max(self.twin.quote[1], 1)
-        removed = worth * PRICE_SCALE // high + self.rng.choice((-1, 0, 1))
+        bound = self.mirror.operator_permissions(position >> 96, caller)[1]
+        worth = repaid * (10_000 + bound) // 10_000 + self.rng.randint(-2, 1)
+        removed = -(-worth * PRICE_SCALE // max(self.twin.quote[1], 1))
         return -max(min(removed, slot.collateral), 0), -repaid
 
-    def _any(self, _position: int, slot: PositionSlot) -> tuple[int, int]:
+    def _any(self, _position: int, slot: PositionSlot, _caller: int) -> tuple[int, int]:
         collateral = self.rng.choice((0, 1, -1)) * self._part(
             slot.collateral or self._collateral(self._assets())
         )
