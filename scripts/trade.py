@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from ringfence.client import InputError, Market, Position, Trader
+from ringfence.client.refusals import AlreadyOpenError
 from ringfence.client.routes import FEES
 from ringfence.client.units import (
     number_text,
@@ -87,7 +88,7 @@ def quote(
 
 @writes(cli, "open")
 @market_option
-@click.option("--margin", required=True, help='What is put in: "1.5 WETH".')
+@click.option("--margin", required=True, help='What is put in: "1.5 WETH", "1.5 ETH".')
 @click.option("--leverage", help='Collateral over margin, through Uniswap: "4x".')
 @click.option("--borrow", help='Borrow so much and trade nothing: "500 USDC".')
 @click.option("--salt", help="Names the position; the first free number unless given.")
@@ -116,6 +117,8 @@ def open_(
         plan = trader.open(quoted, deadline=seconds)
     else:
         market = trader.market
+        if market.slot(trader.address, number).collateral:
+            raise AlreadyOpenError(f"salt {number}")
         put_in = parse_amount(margin, [market.collateral])[1]
         borrowed = parse_amount(borrow or "", [market.asset])[1]
         quoted = trader.quote_adjust(number, put_in, borrowed)

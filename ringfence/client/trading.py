@@ -6,17 +6,18 @@ Amounts are text such as "1.5 WETH", leverages such as "4x".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ringfence.client.errors import InputError
+from ringfence.client.errors import BalanceError, InputError
 from ringfence.client.holding import Holder, usable
 from ringfence.client.market import Market, MarketState
 from ringfence.client.node import Fact, Transaction
-from ringfence.client.plan import Plan, approvals, transaction
+from ringfence.client.plan import Plan, approvals, read, transaction
 from ringfence.client.quotes import CloseQuote, Outlook, Quote
 from ringfence.client.routes import FEES, Trade, quote_trade
 from ringfence.client.units import Token, parse_amount, parse_leverage, parse_share
+from ringfence.evm.uniswap import encode_path
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.math.health import debt_up, repay_amounts, scaled_up, value_down
 from ringfence.math.position_slot import PositionSlot
@@ -28,6 +29,9 @@ DEADLINE = 1_200
 """For how long a routed transaction is good, seconds."""
 
 SLIPPAGE = "0.5%"
+
+ETHER = "ETH"
+"""What the router wraps into WETH, and unwraps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,16 @@ class Trader(Holder):
     ) -> Quote:
         """Return what opening a leveraged position would come to.
 
-        `margin` is in the collateral or in the asset, `leverage` the collateral over the margin.
+        `margin` is in the collateral or in the asset, or in ETH where one of them is WETH;
+        `leverage` is the collateral over the margin.
         Raises InitialLtvError, MinDebtError and others for what the vault would refuse.
         """
         market, state = self.market, self.market.state()
-        token, amount = parse_amount(margin, (market.collateral, market.asset))
+        token, amount = parse_amount(margin, self._payable())
         times, share = Fraction(parse_leverage(leverage)), parse_share(slippage)
         if times == 1:
             raise InputError(f"{leverage!r} borrows nothing; pass more than 1x")
-        in_asset = token == market.asset
+        in_asset = token.address == market.asset.address
         wanted = int(amount * (times if in_asset else times - 1))
         trade = quote_trade(
             market, market.asset, market.collateral, wanted, share, exact_in=in_asset, fees=fees
@@ -138,16 +143,19 @@ class Trader(Holder):
     ) -> CloseQuote:
         """Return what closing a position out of its own collateral would pay.
 
-        `pay_in` names the token paid out; the collateral unless given.
+        `pay_in` names the token paid out, ETH for WETH unwrapped; the collateral unless given.
         """
         market, share = self.market, parse_share(slippage)
         before, state = self._check_open(self.address, salt), market.state()
         token = market.collateral if pay_in is None else self._token(pay_in)
         debt = debt_up(before.scaled_debt, state.sheet.debt_index)
-        in_asset = token == market.asset
+        in_asset = token.address == market.asset.address
         if debt == 0 and not in_asset:
             held = before.collateral
-            return CloseQuote(market, salt, None, token, held, held, held, 0)
+            # Only the router unwraps; it is asked to buy nothing.
+            path = encode_path((market.collateral.address, market.asset.address), FEES[:1])
+            trade = Trade(path, (), False, 0, 0, 0) if _is_ether(token) else None
+            return CloseQuote(market, salt, trade, token, held, held, held, 0)
         trade = quote_trade(
             market,
             market.collateral,
@@ -185,21 +193,39 @@ class Trader(Holder):
                 quote.trade.exact_in,
                 quote.least_paid,
                 self.market.node.now() + deadline,
-                False,
+                _is_ether(quote.paid_in),
                 facts=_trade_facts(self.market, quote.trade),
             ),
         )
 
     # Inside
 
+    def _payable(self) -> tuple[Token, ...]:
+        """Return the market's tokens, and ether under its own name where one of them is WETH."""
+        tokens = (self.market.collateral, self.market.asset)
+        weth = read(self.market.node, "LeverageRouter", self.market.router, "weth")
+        return tokens + tuple(replace(one, symbol=ETHER) for one in tokens if one.address == weth)
+
     def _token(self, symbol: str) -> Token:
-        for token in (self.market.collateral, self.market.asset):
+        payable = self._payable()
+        for token in payable:
             if token.symbol.lower() == symbol.lower():
                 return token
-        raise InputError(
-            f"{symbol} is not a token of {self.market.name}; pass "
-            f"{self.market.collateral.symbol} or {self.market.asset.symbol}"
-        )
+        names = " or ".join(token.symbol for token in payable)
+        raise InputError(f"{symbol} is not a token of {self.market.name}; pass {names}")
+
+    def _margin(self, token: Token, amount: int) -> tuple[Transaction, ...]:
+        """Return the approvals for a margin; raise BalanceError when it is not there."""
+        node = self.market.node
+        if not _is_ether(token):
+            router = self.market.router
+            return approvals(node, token, self.address, router, amount, "the router")
+        if (held := node.balance(self.address)) < amount:
+            raise BalanceError(
+                f"{self.address} holds {token.text(held)}, {token.text(amount)} are needed, and "
+                "gas; send it more, or take a smaller amount"
+            )
+        return ()
 
     def _router_permissions(self, needed: int) -> tuple[Transaction, ...]:
         """Return the transaction that lets the router act on this account's positions."""
@@ -280,18 +306,10 @@ class Trader(Holder):
 
     def _increase(self, name: str, quote: Quote, deadline: int) -> Plan:
         market, trade = self.market, _trade(quote.trade)
-        allowed: tuple[Transaction, ...] = ()
-        if quote.margin:
-            allowed = approvals(
-                market.node,
-                quote.margin_token,
-                self.address,
-                market.router,
-                quote.margin,
-                "the router",
-            )
+        token = quote.margin_token
+        allowed = self._margin(token, quote.margin) if quote.margin else ()
         state, before = market.state(), market.slot(self.address, quote.salt)
-        borrowed = trade.sold - (quote.margin if quote.margin_token == market.asset else 0)
+        borrowed = trade.sold - (quote.margin if token.address == market.asset.address else 0)
         after, _moved = self._after(state, before, 0, borrowed)
         facts = self._facts(state, before, after, 0, borrowed) | _trade_facts(market, trade)
         return self._plan(
@@ -304,13 +322,18 @@ class Trader(Holder):
                 name,
                 market.address,
                 quote.salt,
-                quote.margin_token.address,
+                token.address,
                 quote.margin,
                 trade.swap,
                 market.node.now() + deadline,
+                value=quote.margin if _is_ether(token) else 0,
                 facts=facts,
             ),
         )
+
+
+def _is_ether(token: Token) -> bool:
+    return token.symbol == ETHER
 
 
 def _trade(trade: Trade | None) -> Trade:

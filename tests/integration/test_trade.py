@@ -225,6 +225,14 @@ BAD = [
         ("open", "--market", NEWCOMER.address, "--margin", "1 WETH", "--leverage", "2x"),
         "there is no MarginVault at",
     ),
+    (
+        ("open", *LONG, "--margin", "1 WETH", "--borrow", "500 USDC", "--salt", "1"),
+        "position is already open: salt 1",
+    ),
+    (
+        ("open", *LONG, "--margin", "1 WETH", "--leverage", "2x", "--salt", "1"),
+        "position is already open",
+    ),
     (("top-up", *LONG, "9", "1 WETH"), "position is not open"),
     (("top-up", *LONG, "1", "1 USDC"), "is in USDC; this takes WETH"),
     (("borrow", *LONG, "9", "500 USDC"), "position is not open"),

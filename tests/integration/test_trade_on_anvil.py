@@ -55,7 +55,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def node() -> Iterator[AnvilEngine]:
     """A node of our own, as a user's local chain."""
-    with launch(chain_id=CHAIN_ID) as engine:
+    with launch(chain_id=CHAIN_ID) as engine, engine.automining():
         yield engine
 
 

@@ -59,7 +59,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with launch() as engine:
+    with launch() as engine, engine.automining():
         made = deploy_market(engine)
         made.deposit(CASH)
         lens = engine.deploy(load("VaultLens"))

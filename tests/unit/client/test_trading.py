@@ -226,6 +226,37 @@ def test_open__as_quoted__comes_true(desk: Desk, margin: str, title: str) -> Non
     assert Decimal("0.0005") < quote.slippage < Decimal("0.005")
 
 
+@pytest.mark.parametrize("title", ["long", "short"])
+def test_open__ether__is_wrapped_on_the_way_and_needs_no_approval(desk: Desk, title: str) -> None:
+    market, trader = getattr(desk, title), desk.trader(market=getattr(desk, title))
+    wei = desk.stage.engine.balance(NEWCOMER)
+    quote = trader.quote_open("1.5 ETH", "3x")
+    assert len(desk.send(trader.open(quote))) == 2
+    assert desk.stage.engine.balance(NEWCOMER) == wei - 15 * 10**17
+    position = market.position(NEWCOMER.address, 1)
+    assert position.collateral_units == quote.expected.collateral_units
+    assert position.debt_units == quote.expected.debt_units
+    closing = trader.quote_close(1, pay_in="ETH")
+    wei = desk.stage.engine.balance(NEWCOMER)
+    desk.send(trader.close_by_trade(closing))
+    assert desk.stage.engine.balance(NEWCOMER) - wei == closing.paid > WETH
+
+
+def test_open__more_ether_than_held__says_so(desk: Desk, trader: Trader) -> None:
+    desk.stage.engine.set_balance(NEWCOMER, WETH)
+    with pytest.raises(BalanceError, match=r"holds 1 ETH, 1\.5 ETH are needed, and gas"):
+        trader.open(trader.quote_open("1.5 ETH", "3x"))
+
+
+def test_quote_close__ether_without_debt__unwraps(desk: Desk, trader: Trader) -> None:
+    desk.send(trader.open(trader.quote_open("1.5 ETH", "2x")))
+    desk.send(trader.repay(1))
+    wei = desk.stage.engine.balance(NEWCOMER)
+    closing = trader.quote_close(1, pay_in="ETH")
+    desk.send(trader.close_by_trade(closing))
+    assert desk.stage.engine.balance(NEWCOMER) - wei == closing.paid > 2 * WETH
+
+
 def test_open__again__needs_no_permission_twice(desk: Desk, trader: Trader) -> None:
     desk.send(trader.open(trader.quote_open("1 WETH", "2x")))
     quote = trader.quote_open("1 WETH", "2x")
@@ -269,7 +300,7 @@ def test_quote_open__debt_too_small__tells_the_least(desk: Desk, trader: Trader)
 @pytest.mark.parametrize(
     ("margin", "leverage", "words"),
     [
-        ("1 DAI", "2x", "this takes WETH or USDC"),
+        ("1 DAI", "2x", "this takes WETH or USDC or ETH"),
         ("0 WETH", "2x", "is nothing"),
         ("1 WETH", "1x", "borrows nothing"),
         ("1 WETH", "two", "not a leverage"),
@@ -381,5 +412,5 @@ def test_quote_close__no_debt__no_trade(desk: Desk, trader: Trader) -> None:
 
 def test_quote_close__another_token__says_which(desk: Desk, trader: Trader) -> None:
     desk.send(trader.adjust(1, WETH, 0))
-    with pytest.raises(InputError, match="pass WETH or USDC"):
+    with pytest.raises(InputError, match="pass WETH or USDC or ETH"):
         trader.quote_close(1, pay_in="DAI")
