@@ -21,6 +21,10 @@ def cli() -> None:
     """Caps, the pause, the reserve's excess and the offices of a market."""
 
 
+def _office(address: str) -> str:
+    return "none" if address == ZERO_ADDRESS else address
+
+
 def _rows(market: Market, state: MarketState) -> list[tuple[str, str]]:
     asset, params = market.asset, market.params
     cap = f"{asset.text(state.sheet.cash + state.total_debt)} of {asset.text(state.supply_cap)}"
@@ -43,11 +47,8 @@ def _rows(market: Market, state: MarketState) -> list[tuple[str, str]]:
         ("collection", announced),
         ("indices", "at their width: interest has stopped" if state.index_is_full else "growing"),
         ("curator", state.curator),
-        (
-            "next curator",
-            "none" if state.pending_curator == ZERO_ADDRESS else state.pending_curator,
-        ),
-        ("guardian", state.guardian),
+        ("next curator", _office(state.pending_curator)),
+        ("guardian", _office(state.guardian)),
     ]
 
 
