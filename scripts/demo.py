@@ -12,8 +12,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ringfence.deploy import RecordStore
 from ringfence.evm.anvil import AnvilEngine, launch
+from ringfence.evm.rpc import JsonRpc
+from ringfence.sim.build import build_of
 from ringfence.sim.demo import CHAIN_ID, HISTORY, run
+from ringfence.sim.report import render
 from ringfence.sim.result import Result, to_json
 from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.tables import checks_table, keeper_line, markets_table, positions_table
@@ -58,10 +62,20 @@ def _play(engine: AnvilEngine, scenario: Scenario, name: str, seed: int, out: Pa
         return run(engine, scenario, name, seed, out, say, tick)
 
 
-def _write(result: Result, out: Path) -> None:
+def _node(engine: AnvilEngine) -> str:
+    rpc = JsonRpc(engine.url)
+    try:
+        return str(rpc.call("web3_clientVersion"))
+    finally:
+        rpc.close()
+
+
+def _write(result: Result, node: str, out: Path) -> None:
     (out / "result.json").write_text(to_json(result), encoding="utf-8")
     summary = json.dumps(result.summary(), indent=2) + "\n"
     (out / "summary.json").write_text(summary, encoding="utf-8")
+    record = RecordStore(out / "deployment.json").load(result.chain_id)
+    (out / "report.html").write_text(render(result, build_of(record, node)), encoding="utf-8")
 
 
 def _show(result: Result, out: Path) -> None:
@@ -77,6 +91,7 @@ def _show(result: Result, out: Path) -> None:
         highlight=False,
     )
     console.print(f"Summary: {out / 'summary.json'}", highlight=False, soft_wrap=True)
+    console.print(f"Report:  {out / 'report.html'}", highlight=False, soft_wrap=True)
 
 
 @click.command()
@@ -101,7 +116,7 @@ def cli(
     with _engine(network) as engine:
         chosen = scenario.seed if seed is None else seed
         result = _play(engine, scenario, scenario_file.stem, chosen, out)
-    _write(result, out)
+        _write(result, _node(engine), out)
     if as_json:
         click.echo(json.dumps(result.summary(), indent=2))
     else:

@@ -22,7 +22,10 @@ def reserve(result: Result) -> Figure:
         left = round(index * width, 4)
         data.append({**_steps(market, lexicon), "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"})
         axes[f"xaxis{suffix}"] = axis(
-            "", domain=[left, round((index + 1) * width - _SPACE, 4)], anchor=f"y{suffix}"
+            "",
+            domain=[left, round((index + 1) * width - _SPACE, 4)],
+            anchor=f"y{suffix}",
+            tickangle=0,
         )
         axes[f"yaxis{suffix}"] = axis(
             "", anchor=f"x{suffix}", rangemode="tozero", nticks=5, tickformat=",~f"
