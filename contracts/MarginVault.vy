@@ -89,6 +89,7 @@ def __init__(
     balance_sheet.__init__()
     lender_shares.__init__(name, symbol, staticcall IERC20Detailed(params.asset).decimals())
     limits.__init__(supply_cap, debt_cap)
+    log IMarginVault.CapsSet(supply_cap=supply_cap, debt_cap=debt_cap)
     market.__init__(params)
     signatures.__init__(name)
     tokens.__init__(params.asset, params.collateral_token)

@@ -121,7 +121,7 @@ def _check_ltvs(params: IMarginVault.VaultParams):
     """
     @notice 0 < initial <= target < liquidation < 1, and room between the first and the last.
     """
-    assert params.initial_ltv != 0, "initial LTV is zero"
+    assert params.initial_ltv >= MIN_LTV_GAP, "initial LTV is below 0.5 %"
     assert params.initial_ltv <= params.target_ltv, "initial LTV is above target LTV"
     assert params.target_ltv < params.liquidation_ltv, "target LTV not below liquidation"
     assert params.liquidation_ltv < WAD, "liquidation LTV is not below one"

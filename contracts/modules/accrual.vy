@@ -106,7 +106,7 @@ def _grow(
 ) -> IMarginVault.BalanceSheet:
     """
     @notice Three terms of exp(rate * elapsed) on the debt index; the utilised part, less the reserve's, on the supply index.
-    @dev For example 10 % a year for a year at 50 % utilisation and a reserve factor of 10 %: debt index 1.10516,
+    @dev For example 10 % a year for a year at 50 % utilisation and a reserve factor of 10 %: debt index 1.10517,
          supply index 1.04732.
     """
     sheet: IMarginVault.BalanceSheet = stored

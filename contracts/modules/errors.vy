@@ -75,7 +75,7 @@ def _check_not_zero(amount: uint256):
 @pure
 def _check_width(amount: uint256):
     """
-    @notice No amount of this market reaches 2**113; beyond, sums and products would leave 256 bits.
+    @notice No payment of this market reaches 2**113; beyond, sums and products would leave 256 bits.
     """
     if amount >> 113 != 0:
         self._raise(AMOUNT_EXCEEDS_ITS_WIDTH)

@@ -4,7 +4,7 @@
 @license GNU Affero General Public License v3.0 only
 @notice The two tokens of a market and the two ways they move; takes ERC-20s that return true and those that return
         nothing.
-@dev Both are known to be contracts that deliver what they are told: the factory's probe moved them in and out.
+@dev The factory's probe moved both in and out; a token whose code is gone since moves nothing and is refused.
 """
 
 from ethereum.ercs import IERC20
@@ -28,7 +28,7 @@ def _pull(token: address, amount: uint256):
     @notice Takes `amount` token units from the caller, and only from the caller (ISO-2).
     """
     if not extcall IERC20(token).transferFrom(
-        msg.sender, self, amount, default_return_value=True, skip_contract_check=True
+        msg.sender, self, amount, default_return_value=True
     ):
         errors._raise(errors.TRANSFER_FAILED)
 
@@ -40,6 +40,6 @@ def _push(token: address, receiver: address, amount: uint256):
     """
     errors._check_receiver(receiver)
     if not extcall IERC20(token).transfer(
-        receiver, amount, default_return_value=True, skip_contract_check=True
+        receiver, amount, default_return_value=True
     ):
         errors._raise(errors.TRANSFER_FAILED)

@@ -394,23 +394,34 @@ def _begin(vault: address, salt: uint96, deadline: uint256, grant: ILeverageRout
 @internal
 def _use_grant(vault: address, grant: ILeverageRouter.Grant):
     """
-    @notice Hands the signature on, unless somebody has done so before.
+    @notice Hands the signature on; where somebody has done so before, what it grants must stand.
+    @dev Always handed on, so that its nonce is used: an unused one would let a stranger undo a later revocation.
     """
+    success: bool = raw_call(
+        vault,
+        abi_encode(
+            msg.sender,
+            self,
+            grant.permissions,
+            grant.max_loss_bps,
+            grant.deadline,
+            grant.v,
+            grant.r,
+            grant.s,
+            method_id=method_id(
+                "set_operator_with_signature(address,address,uint256,uint256,uint256,uint8,bytes32,bytes32)"
+            ),
+        ),
+        revert_on_failure=False,
+    )
+    if success:
+        return
     permissions: IMarginVault.Permission = empty(IMarginVault.Permission)
     max_loss_bps: uint256 = 0
     permissions, max_loss_bps = staticcall IMarginVault(vault).operator_permissions(msg.sender, self)
-    if permissions == grant.permissions and max_loss_bps == grant.max_loss_bps:
-        return
-    extcall IMarginVault(vault).set_operator_with_signature(
-        msg.sender,
-        self,
-        grant.permissions,
-        grant.max_loss_bps,
-        grant.deadline,
-        grant.v,
-        grant.r,
-        grant.s,
-    )
+    if permissions != grant.permissions or max_loss_bps != grant.max_loss_bps:
+        assert block.timestamp <= grant.deadline, "signature has expired"
+        raise "signature is invalid"
 
 
 @internal

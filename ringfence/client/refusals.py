@@ -562,7 +562,7 @@ class RateTooHighError(RefusedError, reason="rate is too high", step="lower base
 # Factory
 
 
-class InitialLtvZeroError(RefusedError, reason="initial LTV is zero", step="raise it"):
+class InitialLtvTooLowError(RefusedError, reason="initial LTV is below 0.5 %", step="raise it"):
     """Nobody could borrow."""
 
 

@@ -57,6 +57,7 @@ def test_init__parameters_limits_and_roles__as_given(market: Market, vault: Cont
     assert market.events(deployment) == [
         ("CuratorTransferred", {"curator": CURATOR.address}),
         ("GuardianSet", {"guardian": GUARDIAN.address}),
+        ("CapsSet", {"supply_cap": MAX_CAP, "debt_cap": MAX_CAP}),
     ]
 
 

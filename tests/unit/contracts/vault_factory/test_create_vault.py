@@ -136,7 +136,7 @@ def test_create_vault__tokens_sent_ahead__change_nothing(draft: Draft) -> None:
 # Bounds: (change that is refused, its reason, the nearest change that is not)
 
 BOUNDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("initial LTV is zero", {"initial_ltv": 0}, {"initial_ltv": 1}),
+    ("initial LTV is below 0.5 %", {"initial_ltv": 5 * 10**15 - 1}, {"initial_ltv": 5 * 10**15}),
     (
         "initial LTV is above target LTV",
         {"initial_ltv": 83 * PERCENT + 1},
