@@ -21,5 +21,5 @@ def build_of(record: Record, node: str) -> dict[str, str]:
     told = {"ringfence": __version__, "vyper": version("vyper"), "node": node}
     if (blueprint := record.contracts.get(_BLUEPRINT)) is not None:
         told["source"] = blueprint.source_commit[:_SHORT]
-        told["vault's blueprint, code hash"] = blueprint.code_hash
+        told["vault blueprint"] = blueprint.code_hash
     return told

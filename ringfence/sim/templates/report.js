@@ -48,7 +48,7 @@
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
-    for (const one of closed) one.open = !one.closest(".what"); // the positions' histories stay on the screen
+    for (const one of closed) one.open = !one.closest(".history"); // the positions' histories stay on the screen
     root.dataset.print = "";
     document.body.style.width = SHEET;
     draw();

@@ -25,7 +25,7 @@ def test_build_of__record_with_blueprint__names_its_code_and_source() -> None:
         "vyper": version("vyper"),
         "node": "anvil/v1.7.1",
         "source": "0123456789",
-        "vault's blueprint, code hash": BLUEPRINT.code_hash,
+        "vault blueprint": BLUEPRINT.code_hash,
     }
 
 
