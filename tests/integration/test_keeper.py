@@ -1,0 +1,253 @@
+"""The keeper on a chain: what it finds, tries, sends, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ape.utils import use_temp_sys_path
+from click.testing import CliRunner
+from click.testing import Result as Typed
+
+from ringfence.evm.anvil import AnvilEngine, launch
+from ringfence.evm.artifacts import ROOT
+from ringfence.evm.rpc import JsonRpc
+from ringfence.keeper import Keeper
+from ringfence.sim.play import ARBITRAGEUR, KEEPER, fund_arbitrageur, make_keeper
+from ringfence.sim.scenario import Scenario, load_scenario
+from ringfence.sim.stage import Stage, Venue, account_of, set_stage
+from tests.support.market import DEPLOYER
+
+CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"
+LONG, SHORT = "weth-usdc-conservative", "usdc-weth-short"
+TRADER = account_of("trader")
+FEED = 10**8
+CHAIN_ID = 31_337
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A stage with one long at five times and one short at twice; the keeper looks on."""
+
+    engine: AnvilEngine
+    stage: Stage
+    scenario: Scenario
+    rpc: JsonRpc
+    record: Path
+    long_id: int
+    short_id: int
+
+    @property
+    def long(self) -> Venue:
+        return self.stage.venues[LONG]
+
+    def fall(self, price: int, *, pool: int | None = None) -> None:
+        """Move the feed, and the pool with it unless told elsewhere."""
+        self.engine.advance(300)
+        self.stage.ether_feed.updateAnswer(price * FEED)
+        target = Fraction(pool or price, 10**12)
+        stage, trader = self.stage, account_of(ARBITRAGEUR)
+        stage.uniswap.move_price(stage.pool, stage.weth, target, trader, budget=2**120)
+
+    def keeper(self, **changes: int) -> Keeper:
+        keeper = make_keeper(self.stage, self.scenario, self.rpc)
+        return replace(keeper, policy=replace(keeper.policy, **changes))
+
+    def words(self) -> list[int]:
+        vaults = self.stage.venues
+        return [
+            vaults[LONG].vault.slot(self.long_id),
+            vaults[SHORT].vault.slot(self.short_id),
+        ]
+
+    def held(self, account: str) -> int:
+        return int(self.stage.usdc.balanceOf(account))
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("keeper")
+    scenario = load_scenario(CRASH)
+    with launch(chain_id=CHAIN_ID) as engine:
+        stage = set_stage(engine, scenario, folder)
+        fund_arbitrageur(stage, scenario)
+        stage.open(stage.venues[LONG], TRADER, 1, Decimal(10), None)
+        stage.open(stage.venues[SHORT], TRADER, 2, Decimal(1_000), Decimal(2))
+        owner = int(TRADER, 16) << 96
+        rpc = JsonRpc(engine.url)
+        yield Scene(engine, stage, scenario, rpc, folder / "deployment.json", owner | 1, owner | 2)
+        rpc.close()
+
+
+@pytest.fixture
+def scene(staged: Scene) -> Iterator[Scene]:
+    mark = staged.engine.snapshot()
+    yield staged
+    staged.engine.restore(mark)
+
+
+def test_run_once__all_healthy__does_nothing(scene: Scene) -> None:
+    scene.engine.advance(300)
+    words = scene.words()
+    seen = scene.keeper().run_once()
+    assert [market.candidates for market in seen.state] == [(), (), ()]
+    assert (seen.actions, seen.outcomes) == ((), ())
+    assert scene.words() == words
+
+
+def test_run_once__long_past_its_limit__is_liquidated_and_pays(scene: Scene) -> None:
+    keeper = scene.keeper()
+    scene.fall(180)
+    before, words = scene.held(account_of(KEEPER)), scene.words()
+    seen = keeper.run_once()
+    [outcome] = seen.outcomes
+    assert outcome.success, outcome.reason
+    [candidate] = [one for market in seen.state for one in market.candidates]
+    assert candidate.position_id == scene.long_id
+    assert scene.held(account_of(KEEPER)) == before + (candidate.profit or 0)
+    assert scene.long.vault.is_healthy(scene.long_id)
+    assert scene.words()[0] != words[0]
+    assert scene.words()[1] == words[1], "ISO-1: the short's word changed"
+    assert keeper.run_once().actions == ()
+
+
+def test_run_once__dry_run__decides_and_changes_nothing(scene: Scene) -> None:
+    keeper = scene.keeper()
+    scene.fall(180)
+    words = scene.words()
+    seen = keeper.run_once(dry_run=True)
+    assert len(seen.actions) == 1
+    assert seen.outcomes == ()
+    assert scene.words() == words
+
+
+def test_run_once__profit_below_what_is_wanted__leaves_it(scene: Scene) -> None:
+    keeper = scene.keeper(min_profit=10**18)
+    scene.fall(180)
+    words = scene.words()
+    seen = keeper.run_once()
+    assert seen.actions == ()
+    assert scene.words() == words
+
+
+def test_run_once__pool_too_low_for_a_profit__finds_it_and_leaves_it(scene: Scene) -> None:
+    keeper = scene.keeper()
+    scene.fall(180, pool=165)
+    seen = keeper.run_once()
+    [candidate] = [one for market in seen.state for one in market.candidates]
+    assert candidate.profit is None
+    assert seen.actions == ()
+
+
+def test_run_once__insolvent_at_a_loss__up_to_what_the_policy_bears(scene: Scene) -> None:
+    """The pool stands a tenth below the feed: the bonus does not make up for it."""
+    scene.fall(150, pool=135)
+    words = scene.words()
+    unwilling = scene.keeper(max_loss=0)
+    assert unwilling.run_once().actions == ()
+    assert scene.words() == words
+    willing = scene.keeper(max_loss=2 * 10**18)
+    willing.allow_losses()
+    scene.stage.fund(account_of(KEEPER), scene.stage.usdc, 1_000 * 10**6)
+    before = scene.held(account_of(KEEPER))
+    [outcome] = willing.run_once().outcomes
+    assert outcome.success, outcome.reason
+    assert before - 2 * 150 * 10**6 <= scene.held(account_of(KEEPER)) < before
+    assert scene.words()[0] == 0
+    assert scene.words()[1] == words[1], "ISO-1: the short's word changed"
+
+
+def test_run_once__two_in_a_batch__one_transaction(scene: Scene) -> None:
+    other = account_of("other trader")
+    scene.stage.open(scene.long, other, 1, Decimal(5), None)
+    keeper = scene.keeper(batch_size=8)
+    scene.fall(180)
+    seen = keeper.run_once()
+    [action] = seen.actions
+    assert len(action.targets) == 2
+    assert seen.outcomes[0].success, seen.outcomes[0].reason
+    assert scene.long.vault.is_healthy(scene.long_id)
+    assert scene.long.vault.is_healthy(int(other, 16) << 96 | 1)
+
+
+def test_execute__would_fail__is_reported(scene: Scene) -> None:
+    keeper = scene.keeper()
+    scene.fall(180)
+    seen = keeper.run_once(dry_run=True)
+    keeper.executor.execute(seen.actions)
+    [again] = keeper.executor.execute(seen.actions)
+    assert not again.success
+    assert again.reason == "position is healthy"
+
+
+def test_update__found_again__only_new_blocks_are_asked_for(scene: Scene) -> None:
+    discovery = scene.keeper().discovery
+    discovery.update()
+    assert discovery.ids[scene.long.vault.address] == {scene.long_id: None}
+    other = account_of("other trader")
+    scene.stage.open(scene.long, other, 7, Decimal(5), None)
+    discovery.update()
+    assert [*discovery.ids[scene.long.vault.address]] == [scene.long_id, int(other, 16) << 96 | 7]
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[Any]:
+    """The command as `ape run` imports it."""
+    with use_temp_sys_path(ROOT):
+        from scripts import keeper as script
+
+        yield script.cli
+
+
+def typed(command: Any, scene: Scene, *words: str) -> Typed:
+    where = ("--network", scene.engine.url, "--record", str(scene.record), "--once")
+    with scene.engine.automining():
+        return CliRunner(mix_stderr=False).invoke(command, [*words, *where])
+
+
+def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
+    done = typed(command, scene, "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    assert "Nothing is due." in done.stdout
+
+
+def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) -> None:
+    scene.fall(180)
+    words = scene.words()
+    shown = json.loads(typed(command, scene, "--dry-run", "--json").stdout)
+    assert [one["position_id"] for one in shown["candidates"]] == [hex(scene.long_id)]
+    assert len(shown["actions"]) == 1
+    assert shown["outcomes"] == []
+    assert scene.words() == words
+    before = scene.held(DEPLOYER.address)
+    sent = json.loads(typed(command, scene, "--yes", "--json").stdout)
+    assert [one["success"] for one in sent["outcomes"]] == [True]
+    assert scene.held(DEPLOYER.address) > before
+    assert scene.words()[0] != words[0]
+
+
+def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> None:
+    scene.fall(180)
+    words = scene.words()
+    done = typed(command, scene)
+    assert done.exit_code == 1
+    assert scene.words() == words
+
+
+def test_keeper__nothing_deployed__one_line_and_1(
+    command: Any, scene: Scene, tmp_path: Path
+) -> None:
+    where = ("--network", scene.engine.url, "--record", str(tmp_path / "none.json"), "--once")
+    done = CliRunner(mix_stderr=False).invoke(command, [*where, "--yes"])
+    assert done.exit_code == 1
+    assert "run deploy first" in done.stderr
+    assert "Traceback" not in done.stderr
