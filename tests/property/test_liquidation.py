@@ -193,6 +193,18 @@ def test_liquidate__prices_up_to_186_bits__agrees(
         check_liquidation(slot, after(slot, done), WAD, price, RISK, done.repaid, done.loss)
 
 
+def test_liquidate__on_the_edge_of_insolvency__is_insolvent(maths: Contract) -> None:
+    """L * beta = 1 exactly: 0.8 * 1.25. One unit of debt less and the position is solvent."""
+    risk = replace(RISK, liquidation_ltv=WAD // 2, target_ltv=WAD // 4, beta_max=125 * PERCENT)
+    for debt, solvent in ((800_000, False), (799_999, True)):
+        slot = PositionSlot(1_000_000, debt, 0)
+        args = (slot, WAD, PRICE_SCALE, MAX_UINT256, risk)
+        done = Liquidation(*agree(maths, "liquidate", args, lambda args=args: liquidate(*args)))
+        assert standing(slot, WAD, PRICE_SCALE, risk).is_solvent is solvent
+        assert (done.seized < slot.collateral) is solvent
+        check_liquidation(slot, after(slot, done), WAD, PRICE_SCALE, risk, done.repaid, done.loss)
+
+
 def test_liquidate__value_that_no_word_holds__is_healthy(maths: Contract) -> None:
     slot = PositionSlot(MAX_COLLATERAL, 2**104 - 1, 0)
     args = (slot, 2**76 - 1, 2**145, MAX_UINT256, RISK)
