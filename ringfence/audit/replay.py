@@ -1,8 +1,9 @@
 """A vault's words rebuilt from its events alone (BOOK-7).
 
-Start from what the factory's VaultCreated says and apply each of the vault's events in the order of
-the chain, with its block's timestamp. Positions, the two words of the books, the limits, lenders'
-shares and operators come out exact, because each event carries absolute words or exact amounts.
+Start at the vault's creation and apply each of its events, those of its constructor first, in the
+order of the chain and with its block's timestamp. Positions, the two words of the books, the
+limits, lenders' shares and operators come out exact: each event carries absolute words or exact
+amounts.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Replay:
     `operators` maps (owner, operator) to (permissions, loss bound in bps).
     """
 
-    def __init__(self, created_at: int, supply_cap: int, debt_cap: int) -> None:
+    def __init__(self, created_at: int) -> None:
         self.sheet = BalanceSheet(0, 0, created_at, 0, WAD, WAD)
-        self.limits = Limits(supply_cap, debt_cap, 0)
+        self.limits = Limits(0, 0, 0)
         self.positions: dict[int, int] = {}
         self.shares: dict[Any, int] = {}
         self.operators: dict[tuple[Any, Any], tuple[int, int]] = {}

@@ -27,9 +27,11 @@ class Authority(VaultState):
     """What curator and guardian may do; nothing of it stops an exit (AUTH-2)."""
 
     def appoint(self, curator: int, guardian: int) -> None:
-        """Write what the constructor of `authority` writes."""
+        """Write and log what the constructor of `authority` does."""
         self._write(CURATOR, curator)
         self._write(GUARDIAN, guardian)
+        self.log("CuratorTransferred", curator=curator)
+        self.log("GuardianSet", guardian=guardian)
 
     @entry_point
     def set_caps(self, call: Call, supply_cap: int, debt_cap: int) -> None:

@@ -61,8 +61,8 @@ class MarginVault(LenderShares, Positions, Authority):
     ) -> None:
         collateral = Token(storage, params.collateral_token)
         super().__init__(storage, address, params, collateral, Token(storage, params.asset))
-        self.construct(now, supply_cap, debt_cap)
         self.appoint(curator, guardian)
+        self.construct(now, supply_cap, debt_cap)
 
     # Liquidate
 

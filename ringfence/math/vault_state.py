@@ -112,9 +112,10 @@ class VaultState:
         self.locked = False
 
     def construct(self, now: int, supply_cap: int, debt_cap: int) -> None:
-        """Write what the constructors of `balance_sheet` and `limits` write."""
+        """Write and log what the constructor does to books and limits."""
         self.store_sheet(BalanceSheet(0, 0, now, 0, WAD, WAD))
         self.store_limits(Limits(supply_cap, debt_cap, 0))
+        self.log("CapsSet", supply_cap=supply_cap, debt_cap=debt_cap)
 
     def log(self, name: str, **args: int) -> None:
         """Append an event."""

@@ -12,7 +12,9 @@ from collections import Counter
 
 from ringfence.evm.artifacts import ROOT
 from tests.support.model.actions import VAULT_CALLS
+from tests.support.model.markets import WETH_USDC
 from tests.support.model.play import play
+from tests.support.model.twin import Twin
 
 EPISODES = 64
 STEPS = 400
@@ -45,6 +47,13 @@ def reasons() -> set[str]:
     source = (ROOT / "contracts" / "modules" / "errors.vy").read_text()
     words = re.findall(r"constant\(bytes32\) = 0x([0-9a-f]{64})", source)
     return {bytes.fromhex(word).rstrip(b"\0").decode() for word in words}
+
+
+def test_vault__deployed__logs_what_its_mirror_does() -> None:
+    twin = Twin(WETH_USDC)
+    assert twin.vault.deployment is not None
+    told = [(event.name, dict(event.args)) for event in twin.mirror.events]
+    assert twin.events(twin.vault.deployment) == told, "BOOK-7: creation is not logged"
 
 
 def test_vault__any_actions__equals_its_mirror_and_keeps_the_invariants() -> None:

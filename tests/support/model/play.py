@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ringfence.audit import Replay
-from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2
+from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2, Event
 from tests.support.model.actions import POSITION_CALLS, Action
 from tests.support.model.cast import CRASH, MOODS
 from tests.support.model.generator import Generator
@@ -40,7 +40,8 @@ class Stage:
         self.what_if = WhatIf(self.twin, cast, positions, checks)
         self.views = Views(self.twin, cast, positions, checks)
         self._rng = checks
-        self.replay = Replay(self.twin.now, setting.supply_cap, setting.debt_cap)
+        self.replay = Replay(self.twin.now)
+        self._apply(self.twin.mirror.events)
 
     def step(self, action: Action) -> Outcome:
         """Run an action on both sides with every check; raise MismatchError.
@@ -66,11 +67,14 @@ class Stage:
             told = self.twin.events(outcome.receipt)
             mirrored = [(event.name, dict(event.args)) for event in outcome.events]
             require(told == mirrored, f"events: the contract says {told}, the mirror {mirrored}")
-        for event in outcome.events:
-            self.replay.apply(event.name, event.args, self.twin.now)
+        self._apply(outcome.events)
         words, address = self.twin.storage.words, self.twin.address
         stored = tuple(words[address, name] for name in (WORD_1, WORD_2))
         require(self.replay.books == stored, "BOOK-7: the events do not rebuild the books")
+
+    def _apply(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.replay.apply(event.name, event.args, self.twin.now)
 
     def _check_replay(self) -> None:
         """BOOK-7: every word of the vault that events tell of is rebuilt by them."""

@@ -18,7 +18,8 @@ INDICES = {"debt_index": 2 * WAD, "supply_index": WAD + 5}
 
 @pytest.fixture
 def replay() -> Replay:
-    replay = Replay(created_at=10, supply_cap=1_000, debt_cap=900)
+    replay = Replay(created_at=10)
+    replay.apply("CapsSet", {"supply_cap": 1_000, "debt_cap": 900}, 10)
     replay.apply("Accrued", {"debt_index": WAD, "supply_index": WAD}, 20)
     replay.apply("Deposit", {"assets": 500, "shares": 400}, 20)
     replay.apply("Transfer", {"sender": NOBODY, "receiver": LENDER, "value": 400}, 20)
@@ -31,7 +32,7 @@ def adjusted(collateral: int, scaled: int, debt_delta: int) -> dict[str, int]:
 
 
 def test_replay__nothing_yet__is_what_the_constructor_writes() -> None:
-    sheet = unpack(*Replay(created_at=10, supply_cap=1, debt_cap=1).books)
+    sheet = unpack(*Replay(created_at=10).books)
     assert (sheet.last_accrual, sheet.debt_index, sheet.supply_index) == (10, WAD, WAD)
     assert (sheet.cash, sheet.total_shares, sheet.total_scaled_debt) == (0, 0, 0)
 
