@@ -1,0 +1,200 @@
+"""The router between a trader and everybody who would like to be one."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringfence.evm import Contract, load
+from ringfence.evm.abi import decode_revert
+from tests.support.market import (
+    MAX_UINT256,
+    OTHER_TRADER,
+    RECEIVER,
+    STRANGER,
+    TRADER,
+    USDC,
+    WETH,
+    Slot,
+    position_id,
+    reverts,
+)
+from tests.support.periphery import (
+    ALL,
+    NO_GRANT,
+    NO_PERMIT,
+    Stage,
+    buy,
+    changes_nothing,
+    fund,
+    sell,
+)
+
+ID = position_id(TRADER)
+
+
+def opening(stage: Stage, salt: int, margin: int, borrowed: int) -> bytes:
+    swap = sell(stage.path(stage.long), borrowed)
+    encoded: bytes = stage.router.open.encode(
+        stage.long.vault, salt, stage.weth, margin, swap, stage.soon, NO_PERMIT, NO_GRANT
+    )
+    return encoded
+
+
+def closing(stage: Stage, salt: int, exact_in: bool) -> bytes:
+    path = stage.path(stage.long, to_asset=True)
+    encoded: bytes = stage.router.close.encode(
+        stage.long.vault, salt, path, exact_in, 0, stage.soon, False, NO_GRANT
+    )
+    return encoded
+
+
+@pytest.fixture
+def account(stage: Stage) -> Contract:
+    """A smart account that makes several calls in one transaction, with margin for the router."""
+    account = stage.engine.deploy(load("CallbackAttacker"))
+    fund(stage.engine, stage.weth, account, 10 * WETH)
+    for target, call in (
+        (stage.weth, stage.weth.approve.encode(stage.router, MAX_UINT256)),
+        (stage.usdc, stage.usdc.approve.encode(stage.router, MAX_UINT256)),
+        (stage.long.vault, stage.long.vault.set_operator.encode(stage.router, ALL, 0)),
+    ):
+        account.execute(target, call, sender=STRANGER)
+    return account
+
+
+def run(account: Contract, calls: list[tuple[Contract, bytes]]) -> list[tuple[bool, str | None]]:
+    """Make the calls in one transaction; how each ended."""
+    account.arm([(target.address, data) for target, data in calls])
+    account.on_adjust(0, 0, 0, b"", sender=STRANGER)
+    return [(one.succeeded, decode_revert(one.output)) for one in account.outcomes()]
+
+
+def test_several_calls_in_one_transaction__each_starts_from_nothing(
+    stage: Stage, account: Contract
+) -> None:
+    """Transient books outlive a call: what one left must not become the next one's."""
+    router, vault = stage.router, stage.long.vault
+    part = sell(stage.path(stage.long, to_asset=True), WETH // 4)
+    shrink = router.decrease.encode(vault, 1, 0, part, stage.soon, False, NO_GRANT)
+    too_much = sell(stage.path(stage.long, to_asset=True), 10**9 * WETH)
+    absurd = router.decrease.encode(vault, 1, 0, too_much, stage.soon, False, NO_GRANT)
+    callback = router.uniswapV3SwapCallback.encode(-1, WETH, b"")
+    outcomes = run(
+        account,
+        [
+            (router, opening(stage, 1, WETH, 4_000 * USDC)),
+            (router, callback),
+            (router, opening(stage, 2, WETH, 2_000 * USDC)),
+            (router, shrink),
+            (router, absurd),
+            (router, closing(stage, 1, exact_in=False)),
+            (router, closing(stage, 2, exact_in=True)),
+            (router, callback),
+        ],
+    )
+    assert [ok for ok, _ in outcomes] == [True, False, True, True, False, True, True, False]
+    assert outcomes[1][1] == outcomes[7][1] == "caller is not the pool"
+    for salt in (1, 2):
+        assert stage.long.slot(position_id(account, salt)) == Slot()
+    assert stage.holdings() == {}, "ISO-2: something was left behind"
+
+
+def test_several_calls_in_one_transaction__give_what_each_gives_alone(
+    stage: Stage, account: Contract
+) -> None:
+    calls = [
+        (stage.router, opening(stage, 1, WETH, 4_000 * USDC)),
+        (stage.router, closing(stage, 1, exact_in=True)),
+        (stage.router, opening(stage, 2, WETH, 3_000 * USDC)),
+        (stage.router, closing(stage, 2, exact_in=False)),
+    ]
+    mark = stage.engine.snapshot()
+    for target, data in calls:
+        account.execute(target, data, sender=STRANGER)
+    apart = stage.wealth(account)
+    stage.engine.restore(mark)
+    assert all(ok for ok, _ in run(account, calls))
+    assert stage.wealth(account) == apart, "ISO-2: a call profited from the one before"
+
+
+def test_open__with_anothers_permit_and_grant__spends_nothing_of_theirs(stage: Stage) -> None:
+    """Signatures seen in the pool of transactions, used by a stranger in calls of his own."""
+    stage.fund(OTHER_TRADER, weth=WETH, usdc=10_000 * USDC)
+    permit = stage.permit(stage.usdc, 10_000 * USDC, signer=OTHER_TRADER)
+    grant = stage.grant(stage.long, signer=OTHER_TRADER)
+    swap = sell(stage.path(stage.long), 4_000 * USDC)
+    with changes_nothing(stage, OTHER_TRADER, STRANGER), reverts("signature is invalid"):
+        stage.open(stage.long, 2_000 * USDC, swap, token=stage.usdc, trader=STRANGER, grant=grant)
+    stage.long.vault.set_operator(stage.router, ALL, 0, sender=STRANGER)
+    with changes_nothing(stage, OTHER_TRADER, STRANGER), reverts("permit is invalid"):
+        stage.open(stage.long, 2_000 * USDC, swap, token=stage.usdc, trader=STRANGER, permit=permit)
+
+
+def test_open__permit_and_grant_front_run__still_opens_and_nobody_else_can(stage: Stage) -> None:
+    stage.fund(OTHER_TRADER, usdc=2_000 * USDC)
+    permit = stage.permit(stage.usdc, 2_000 * USDC, signer=OTHER_TRADER)
+    grant = stage.grant(stage.long, signer=OTHER_TRADER)
+    amount, deadline, v, r, s = permit
+    stage.usdc.permit(OTHER_TRADER, stage.router, amount, deadline, v, r, s, sender=STRANGER)
+    stage.long.vault.set_operator_with_signature(
+        OTHER_TRADER, stage.router, *grant, sender=STRANGER
+    )
+    swap = sell(stage.path(stage.long), 5_000 * USDC)
+    with changes_nothing(stage, OTHER_TRADER), pytest.raises(Exception, match="balance|allowance"):
+        stage.open(stage.long, 2_000 * USDC, swap, token=stage.usdc, trader=STRANGER)
+    stage.open(
+        stage.long,
+        2_000 * USDC,
+        swap,
+        token=stage.usdc,
+        trader=OTHER_TRADER,
+        permit=permit,
+        grant=grant,
+    )
+    assert stage.long.slot(position_id(OTHER_TRADER)).scaled_debt == 3_000 * USDC
+
+
+@pytest.mark.parametrize("exact_in", [True, False])
+def test_open__pool_moved_before__reverts_at_the_limit_and_costs_nothing(
+    stage: Stage, exact_in: bool
+) -> None:
+    path = stage.path(stage.long)
+    fair = stage.uniswap.quote_sale(path, 4_000 * USDC)
+    swap = sell(path, 4_000 * USDC, fair) if exact_in else buy(path, fair, 4_000 * USDC)
+    stage.move_pool(2_020)
+    reason = "bought is below the limit" if exact_in else "sold is above the limit"
+    with changes_nothing(stage), reverts(reason):
+        stage.open(stage.long, WETH, swap)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_ether_forced_in__stays_and_is_paid_to_nobody(stage: Stage, native: bool) -> None:
+    """Ether can be forced upon any contract; the router pays what it unwrapped and no more."""
+    stage.open_standard(stage.long)
+    stage.engine.set_balance(stage.router, 5 * WETH)
+    fund(stage.engine, stage.weth, RECEIVER, WETH)
+    stage.weth.transfer(stage.router, WETH, sender=RECEIVER)
+    before = stage.wealth(TRADER)
+    receipt = stage.close(stage.long, exact_in=False, native=native)
+    paid = receipt.value[0]
+    gained = stage.wealth(TRADER)[0 if native else 1] - before[0 if native else 1]
+    assert gained == paid, "ISO-2: the router paid out what it was not owed"
+    assert stage.engine.balance(stage.router) == 5 * WETH
+    assert stage.weth.balanceOf(stage.router) == WETH
+    # What the attack left is taken away, for the stage's own check.
+    stage.engine.set_balance(stage.router, 0)
+    stage.weth.transfer(STRANGER, WETH, sender=stage.router)
+
+
+def test_router_as_an_owner__has_positions_that_nobody_reaches(stage: Stage) -> None:
+    """Positions of the router's own address: its calls act for their caller alone."""
+    stage.open_standard(stage.long)
+    owned = position_id(stage.router)
+    market = stage.long
+    for account in (TRADER, STRANGER):
+        with reverts("caller lacks permission"):
+            market.vault.adjust(owned, WETH, 0, account, b"", sender=account)
+    with reverts("position is not open"):
+        market.vault.top_up(owned, 1, sender=TRADER)
+    stage.close(stage.long, exact_in=True)
+    assert market.slot(owned) == Slot()
