@@ -140,7 +140,7 @@ def test_open__permit_and_grant_front_run__still_opens_and_nobody_else_can(stage
         OTHER_TRADER, stage.router, *grant, sender=STRANGER
     )
     swap = sell(stage.path(stage.long), 5_000 * USDC)
-    with changes_nothing(stage, OTHER_TRADER), pytest.raises(Exception, match="balance|allowance"):
+    with changes_nothing(stage, OTHER_TRADER), pytest.raises(Exception, match=r"balance|allowance"):
         stage.open(stage.long, 2_000 * USDC, swap, token=stage.usdc, trader=STRANGER)
     stage.open(
         stage.long,
@@ -198,3 +198,16 @@ def test_router_as_an_owner__has_positions_that_nobody_reaches(stage: Stage) -> 
         market.vault.top_up(owned, 1, sender=TRADER)
     stage.close(stage.long, exact_in=True)
     assert market.slot(owned) == Slot()
+
+
+def test_open__grant_that_stood_already__is_used_up_and_undoes_no_revocation(stage: Stage) -> None:
+    """A signature that was handed in is public: it must not outlive the call that it came with."""
+    grant = stage.grant(stage.long)
+    assert stage.long.vault.operator_permissions(TRADER, stage.router)[0] == ALL
+    stage.open(stage.long, WETH, sell(stage.path(stage.long), 2_000 * USDC), grant=grant)
+    stage.long.vault.set_operator(stage.router, 0, 0, sender=TRADER)
+    with reverts("signature is invalid"):
+        stage.long.vault.set_operator_with_signature(TRADER, stage.router, *grant, sender=STRANGER)
+    assert stage.long.vault.operator_permissions(TRADER, stage.router)[0] == 0, (
+        "AUTH-1: a grant that was handed in undid a revocation"
+    )
