@@ -121,7 +121,8 @@ def connected() -> Node:
     An anvil under a public chain's id is a fork, or a stand-in for one, however it was reached.
     """
     provider = networks.provider
-    chain_id, network = int(provider.chain_id), provider.network
+    # The node's own answer: Ape takes every local chain to have the id of its own configuration.
+    chain_id, network = int(provider.web3.eth.chain_id), provider.network
     local = chain_id in LOCAL_CHAIN_IDS
     simulated = network.is_dev or "anvil" in provider.web3.client_version.lower()
     return Node(provider.web3, chain_id, local or simulated, local, simulated and not local)

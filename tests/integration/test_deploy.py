@@ -42,7 +42,7 @@ LOCAL = 31_337
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[AnvilEngine]:
-    with launch(chain_id=LOCAL) as engine:
+    with launch(chain_id=LOCAL) as engine, engine.automining():
         yield engine
 
 
@@ -236,6 +236,15 @@ def test_commands__deploy_then_verify__json_and_exit_codes(
     assert "code hash" in broken.stdout
 
 
+def test_deploy__network_named_local__record_of_the_nodes_own_chain(
+    shell: Shell, deployer: Web3Deployer
+) -> None:
+    shell.url = f"ethereum:local:{shell.url}"
+    assert shell.run("deploy", "--yes").exit_code == 0
+    assert shell.run("verify").exit_code == 0
+    assert RecordStore(shell.record).load(deployer.web3.eth.chain_id).contracts
+
+
 def test_deploy__asked_and_refused__sends_nothing(shell: Shell, deployer: Web3Deployer) -> None:
     result = shell.run("deploy", market_path(SHORT))
     assert result.exit_code == 1
@@ -286,7 +295,7 @@ def test_commands__bad_input__one_line_each(
 @pytest.fixture
 def testnet() -> Iterator[AnvilEngine]:
     """A stand-in for Sepolia: tokens and feeds at the addresses that its chain file names."""
-    with launch(chain_id=11_155_111) as engine:
+    with launch(chain_id=11_155_111) as engine, engine.automining():
         chain = load_chain(ROOT / "markets" / "chains" / "11155111.toml")
         feeds = {"ETH/USD": 2_000 * 10**8, "USDC/USD": 10**8}
         stand_ins = {
