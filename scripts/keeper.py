@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def cli(
         keeper.allow_losses()
     console = Console()
     while True:
+        now = replace(keeper.policy, gas_price=int(node.web3.eth.gas_price))
+        keeper = replace(keeper, policy=now)
         seen = keeper.run_once(dry_run=dry_run)
         if as_json:
             click.echo(json.dumps(_data(seen)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +11,7 @@ from ringfence.math import health, position_slot
 from ringfence.math.balance_sheet import BalanceSheet, scaled_assets, scaled_claims
 from ringfence.math.fixed_point import WAD
 from ringfence.sim.chronicle import Entry, position_slot_of
-from ringfence.sim.evidence import History, mirror_differs
+from ringfence.sim.evidence import POSITION_EVENTS, History, mirror_differs
 from ringfence.sim.price_path import HOUR
 from ringfence.sim.result import (
     Check,
@@ -71,6 +71,29 @@ def _liquidations_isolated(found: Findings) -> _Answer:
     return bool(found.liquidations), f"{len(found.liquidations)} state diffs, three words each"
 
 
+def _transactions_isolated(found: Findings) -> _Answer:
+    """ISO-1 and ISO-6 for every transaction: no position and no vault changes unannounced."""
+    history = found.history
+    known = {
+        vault: {position_slot_of(one): one for one in ids} for vault, ids in _ids(found).items()
+    }
+    for tx_hash, entries in history.by_transaction.items():
+        named = {
+            (one.event.address, one.event["position_id"])
+            for one in entries
+            if one.event.name in POSITION_EVENTS
+        }
+        speaking = {one.event.address for one in entries}
+        for vault in history.venues:
+            words = history.diffs[tx_hash].get(vault, {})
+            if words and vault not in speaking:
+                return False, f"ISO-6: {tx_hash} changed {vault} without a word of it"
+            for slot in words.keys() & known[vault].keys():
+                if (vault, known[vault][slot]) not in named:
+                    return False, f"ISO-1: {tx_hash} changed {known[vault][slot]:#x} unannounced"
+    return True, f"{len(history.by_transaction)} state diffs, no position changed unannounced"
+
+
 def _liquidations_match_mirror(found: Findings) -> _Answer:
     lines = mirror_differs(found.history)
     return not lines, lines[0] if lines else "seized, repaid, cut and loss to the unit"
@@ -90,7 +113,7 @@ def _events_rebuild_slots(found: Findings) -> _Answer:
 
 
 def _ids(found: Findings) -> dict[str, list[int]]:
-    ids: dict[str, list[int]] = defaultdict(list)
+    ids: dict[str, list[int]] = {vault: [] for vault in found.history.venues}
     for vault, position_id in found.history.by_position:
         ids[vault].append(position_id)
     return ids
@@ -405,6 +428,7 @@ def _keeper_stood_still(found: Findings) -> _Answer:
 
 ALWAYS: Mapping[str, Callable[[Findings], _Answer]] = {
     "liquidations_isolated": _liquidations_isolated,
+    "transactions_isolated": _transactions_isolated,
     "liquidations_match_mirror": _liquidations_match_mirror,
     "events_rebuild_slots": _events_rebuild_slots,
     "tokens_conserved": _tokens_conserved,

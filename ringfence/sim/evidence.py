@@ -45,7 +45,7 @@ _FEED_DECIMALS = 8
 _WETH_DECIMALS = 18
 _USDC_DECIMALS = 6
 _MOST_LTV = 99 * WAD
-_POSITION_EVENTS = ("Adjusted", "ToppedUp", "Liquidated")
+POSITION_EVENTS = ("Adjusted", "ToppedUp", "Liquidated")
 
 
 def oracle_price(venue: Venue, answers: tuple[int, int]) -> int:
@@ -114,7 +114,7 @@ class History:
         """Each position's events in their order, by vault and id."""
         found: dict[tuple[str, int], list[Entry]] = defaultdict(list)
         for entry in self.entries:
-            if entry.event.name in _POSITION_EVENTS and entry.event.address in self.venues:
+            if entry.event.name in POSITION_EVENTS and entry.event.address in self.venues:
                 found[entry.event.address, entry.event["position_id"]].append(entry)
         return dict(found)
 
@@ -137,8 +137,8 @@ class History:
 
     @cached_property
     def diffs(self) -> Mapping[str, StateDiff]:
-        """The state diffs of all transactions that liquidated."""
-        return self.chronicle.state_diffs([*{entry.tx_hash: None for entry in self.liquidated}])
+        """The state diffs of all transactions in which a vault, router or liquidator spoke."""
+        return self.chronicle.state_diffs([*self.by_transaction])
 
     def sibling(self, entry: Entry, name: str) -> Entry | None:
         """Return the event called `name` about the same position in the same transaction."""

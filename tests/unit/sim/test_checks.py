@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from ringfence.evm import Event, StateDiff
 from ringfence.sim import checks
 from ringfence.sim.checks import ALWAYS, OUTCOMES, Findings
+from ringfence.sim.chronicle import Entry, books_slots, position_slot_of
 from ringfence.sim.result import (
     Books,
     Conservation,
@@ -127,6 +130,38 @@ def test_liquidations_isolated__none_or_one_more_word__fails(
     liquidations: tuple[Liquidation, ...],
 ) -> None:
     assert not held("liquidations_isolated", liquidations=liquidations)
+
+
+VAULT, OTHER_VAULT = "0x" + "02" * 20, "0x" + "04" * 20
+
+
+def transaction(diff: StateDiff) -> Any:
+    """A history of one transaction that adjusted position 1 of a vault with positions 1 and 2."""
+    event = Event("Adjusted", VAULT, {"position_id": 1})
+    return SimpleNamespace(
+        venues={VAULT: None, OTHER_VAULT: None},
+        by_position={(VAULT, 1): [], (VAULT, 2): [], (OTHER_VAULT, 1): []},
+        by_transaction={"0x01": [Entry(1, 0, 0, "0x01", event)]},
+        diffs={"0x01": diff},
+    )
+
+
+OWN, OTHERS, BOOK = position_slot_of(1), position_slot_of(2), books_slots()[0]
+
+
+@pytest.mark.parametrize(
+    ("diff", "isolated"),
+    [
+        ({VAULT: {OWN: (1, 2), BOOK: (1, 2)}}, True),
+        ({VAULT: {OWN: (1, 2), OTHERS: (1, 2)}}, False),
+        ({VAULT: {OTHERS: (1, 2)}}, False),
+        ({VAULT: {OWN: (1, 2)}, OTHER_VAULT: {BOOK: (1, 2)}}, False),
+    ],
+)
+def test_transactions_isolated__another_position_or_vault_changed__fails(
+    diff: StateDiff, isolated: bool
+) -> None:
+    assert held("transactions_isolated", history=transaction(diff)) == isolated
 
 
 @pytest.mark.parametrize(("balances", "conserved"), [(10, True), (9, False), (11, False)])
