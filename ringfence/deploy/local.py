@@ -1,4 +1,6 @@
-"""What a local chain lacks: tokens, feeds, Uniswap's factory. Data, created like everything else.
+"""What a local chain lacks: tokens, feeds, Uniswap's factory and its quoter.
+
+Data, created like everything else.
 
     chain = local_chain(31337, {"WETH": Decimal("195.55"), "USDC": Decimal(1)})
 
@@ -17,9 +19,10 @@ from ringfence.deploy.errors import PlanError
 from ringfence.deploy.steps import Creation, Ref, Value
 from ringfence.deploy.units import to_units
 
-_CHAINLINK = "@chainlink/contracts/abi/v0.7/MockV3Aggregator.json"
-_UNISWAP = "@uniswap/v3-core/artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json"
-_WETH9 = "canonical-weth/build/contracts/WETH9.json"
+CHAINLINK = "@chainlink/contracts/abi/v0.7/MockV3Aggregator.json"
+UNISWAP = "@uniswap/v3-core/artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json"
+QUOTER = "@uniswap/v3-periphery/artifacts/contracts/lens/QuoterV2.sol/QuoterV2.json"
+WETH9 = "canonical-weth/build/contracts/WETH9.json"
 
 FEED_DECIMALS = 8
 DEFAULT_PRICES = {"WETH": Decimal(2_000), "USDC": Decimal(1)}
@@ -39,7 +42,7 @@ class LocalToken:
 
 
 TOKENS: Mapping[str, LocalToken] = {
-    "WETH": LocalToken("WETH9", 18, "wrap", "ETH/USD", 3_900, _WETH9),
+    "WETH": LocalToken("WETH9", 18, "wrap", "ETH/USD", 3_900, WETH9),
     "USDC": LocalToken("PermitToken", 6, "mint", "USDC/USD", 86_700),
 }
 """Heartbeats in seconds: an hour and a day, as on mainnet, and five minutes to be late."""
@@ -57,7 +60,7 @@ def feed_key(name: str) -> str:
     return f"feeds/{name.replace('/', '-')}"
 
 
-UNISWAP_KEY = "uniswap/factory"
+UNISWAP_KEY, QUOTER_KEY = "uniswap/factory", "uniswap/quoter"
 
 
 def _token_arguments(name: str, token: LocalToken) -> dict[str, Value]:
@@ -83,12 +86,19 @@ def _parts(prices: Mapping[str, Decimal]) -> tuple[Creation, ...]:
                 "_decimals": FEED_DECIMALS,
                 "_initialAnswer": to_units(prices[name], FEED_DECIMALS),
             },
-            npm=_CHAINLINK,
+            npm=CHAINLINK,
             loose=frozenset({"_initialAnswer"}),
         )
         for name, token in TOKENS.items()
     ]
-    return (*tokens, *feeds, Creation(UNISWAP_KEY, "UniswapV3Factory", npm=_UNISWAP))
+    uniswap = Creation(UNISWAP_KEY, "UniswapV3Factory", npm=UNISWAP)
+    quoter = Creation(
+        QUOTER_KEY,
+        "QuoterV2",
+        {"_factory": Ref(UNISWAP_KEY), "_WETH9": Ref(token_key("WETH"))},
+        npm=QUOTER,
+    )
+    return (*tokens, *feeds, uniswap, quoter)
 
 
 def local_chain(chain_id: int, prices: Mapping[str, Decimal] = DEFAULT_PRICES) -> Chain:

@@ -125,8 +125,8 @@ def test_deploy__killed_at_every_transaction__nothing_twice(
         except Killed:
             lives += 1
     assert lives > 5
-    assert deployer.nonce() == 17
-    assert len(record.contracts) == 13
+    assert deployer.nonce() == 18
+    assert len(record.contracts) == 14
     assert verify(record, deployer, COMMIT) == []
 
 
