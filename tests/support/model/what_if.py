@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 from ringfence.math.errors import RevertError
-from ringfence.math.fixed_point import MAX_UINT256, WAD
+from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD
 from ringfence.math.vault import MarginVault
 from tests.support.model.actions import VAULT_CALLS, Action
 from tests.support.model.cast import PLENTY, Cast
@@ -102,8 +102,11 @@ class WhatIf:
                     require(sum(_number(part) for part in parts) >= one, message)
             case "liquidate", (seized, paid):
                 pairs = [part for part in parts if isinstance(part, tuple)]
-                if sum(pair[0] for pair in pairs) >= seized:
-                    require(sum(pair[1] for pair in pairs) >= paid, message)
+                high = self.twin.quote[1]
+                at_once = seized * high - paid * PRICE_SCALE
+                in_parts = sum(pair[0] * high - pair[1] * PRICE_SCALE for pair in pairs)
+                # Whole units of collateral: the same ones may cost less, never one of them.
+                require(in_parts < at_once + max(high, PRICE_SCALE), message)
             case "adjust", _:
                 owed = [vault.load_position(action.args[0]).scaled_debt for vault in (whole, split)]
                 require(owed[1] >= owed[0], message)
