@@ -129,3 +129,19 @@ def test_max_deposit__after_a_near_total_loss__is_zero_and_views_answer() -> Non
         most = twin.mirror.max_deposit(twin.call_by(0))
         assert (most > 0) == (supply_index >= 10**12)
         assert twin.vault.maxDeposit(twin.signers[0]) == most
+
+
+def test_max_borrow__what_is_there_makes_up_min_debt__is_lent_and_not_a_unit_less() -> None:
+    twin = Twin(WETH_USDC)
+    position = Cast.of(twin).owners[0] << 96
+    min_debt = twin.params.min_debt
+    twin.poke((POSITIONS, position), position_slot.stored_word(PositionSlot(WAD, 0, 0)))
+    for cash, expected in ((min_debt, min_debt), (min_debt - 1, 0)):
+        sheet = BalanceSheet(0, cash, twin.now, 0, WAD, WAD)
+        for cell, word in zip((WORD_1, WORD_2), balance_sheet.pack(sheet), strict=True):
+            twin.poke((cell,), word)
+        call = twin.call_by(0)
+        twin.view(
+            "max_borrow", (position,), lambda call=call: twin.mirror.max_borrow(call, position)
+        )
+        assert twin.vault.max_borrow(position) == expected
