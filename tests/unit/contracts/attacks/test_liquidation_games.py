@@ -184,3 +184,31 @@ def test_borrower__leaves_the_loss_and_buys_back_cheaply__pays_what_anyone_would
     assert market.slot(position) == Slot()
     vault.close(position, TRADER, b"", sender=TRADER)
     assert market.collateral.balanceOf(TRADER) == WETH
+
+
+@pytest.mark.parametrize("times", [1, 3, 100], ids="index of {}".format)
+@pytest.mark.parametrize("extra", [0, 1, 7, 31])
+def test_liquidate__unhealthy_by_a_unit_with_the_target_close__is_never_too_small_to_be_done(
+    engine: Engine, times: int, extra: int
+) -> None:
+    """A repair of less than a scaled unit would leave a position that nobody could liquidate."""
+    gap = WAD // 200
+    market = deploy_market(
+        engine, asset_decimals=2, min_debt=10_000, target_ltv=86 * WAD // 100 - gap
+    )
+    market.deposit(10**7)
+    market.give(market.asset, LIQUIDATOR, 10**9)
+    position = market.open(WETH)
+    index = times * WAD + WAD // 2 + 1
+    market.set_books(debt_index=index)
+    market.set_slot(position, Slot(WETH, div_up(10_000 * WAD, index) + extra, 0))
+    debt = market.debt(position)
+    value = (debt * WAD - 1) // market.params.liquidation_ltv
+    market.set_price(value * 10**18 + 10**18 - 1)
+    market.engine.advance(1)
+    assert not market.vault.is_healthy(position)
+    receipt = market.vault.liquidate(
+        position, MAX_UINT256, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False
+    )
+    assert receipt.success, f"LIVE-4: unhealthy, and {receipt.revert_reason}"
+    market.check_books()
