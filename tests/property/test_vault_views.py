@@ -145,3 +145,17 @@ def test_max_borrow__what_is_there_makes_up_min_debt__is_lent_and_not_a_unit_les
             "max_borrow", (position,), lambda call=call: twin.mirror.max_borrow(call, position)
         )
         assert twin.vault.max_borrow(position) == expected
+
+
+def test_max_withdraw_collateral__debt_of_min_debt__frees_and_not_a_unit_less() -> None:
+    twin = Twin(WETH_USDC)
+    position = Cast.of(twin).owners[0] << 96
+    for debt, is_free in ((twin.params.min_debt, True), (twin.params.min_debt - 1, False)):
+        slot = PositionSlot(WAD, debt, 0)
+        twin.poke((POSITIONS, position), position_slot.stored_word(slot))
+        sheet = BalanceSheet(0, 0, twin.now, debt, WAD, WAD)
+        for cell, word in zip((WORD_1, WORD_2), balance_sheet.pack(sheet), strict=True):
+            twin.poke((cell,), word)
+        expected = twin.mirror.max_withdraw_collateral(twin.call_by(0), position)
+        assert twin.vault.max_withdraw_collateral(position) == expected
+        assert (expected > 0) is is_free
