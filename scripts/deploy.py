@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -38,9 +39,11 @@ from ringfence.deploy import (
 )
 from ringfence.deploy.local import DEFAULT_PRICES
 from ringfence.deploy.plan import ZERO
+from ringfence.deploy.playground import UNISWAP_PARTS, furnish
 from ringfence.deploy.record import VAULTS
 from ringfence.deploy.steps import Step, VaultCreation
 from ringfence.deploy.tokens import balance_of
+from ringfence.evm.anvil import AnvilEngine
 from scripts._node import ROOT, Node, NodeCommand, connected, find_account
 
 SHARES = (
@@ -74,9 +77,15 @@ def _role(option: str, given: str | None, default: str) -> str:
     return given or default
 
 
-def _chain(node: Node, path: Path | None, prices: dict[str, Decimal]) -> Chain:
+def _chain(node: Node, path: Path | None, prices: dict[str, Decimal], *, playground: bool) -> Chain:
+    if playground and (path is not None or not node.local):
+        raise DeployError(
+            f"a playground is for local chains, and chain {node.chain_id} has real tokens and "
+            "pools; leave --playground out"
+        )
     if path is None and node.local:
-        return local_chain(node.chain_id, DEFAULT_PRICES | prices)
+        chain = local_chain(node.chain_id, DEFAULT_PRICES | prices)
+        return replace(chain, parts=(*chain.parts, *UNISWAP_PARTS)) if playground else chain
     chain = load_chain(path or ROOT / "markets" / "chains" / f"{node.chain_id}.toml")
     if node.fork and "WETH" in chain.tokens:
         tokens = {**chain.tokens, "WETH": replace(chain.tokens["WETH"], faucet="wrap")}
@@ -98,6 +107,16 @@ def _deal_seeds(plan: Plan, record: Record, deployer: Deployer) -> None:
             networks.provider.make_request(
                 "anvil_dealERC20", [deployer.account, token, hex(amount)]
             )
+
+
+def _furnish(record: Record, account: str, prices: Mapping[str, Decimal]) -> None:
+    """Give a local chain what trading needs; its clock catches up with ours first."""
+    engine = AnvilEngine.from_ape()
+    try:
+        engine.set_next_timestamp(max(engine.timestamp, int(time.time())))
+        furnish(engine, record, account, prices)
+    finally:
+        engine.close()
 
 
 def _plan_table(plan: Plan, record: Record) -> Table:
@@ -178,6 +197,11 @@ def _result(plan: Plan, before: Record, after: Record, store: RecordStore) -> st
 @click.argument("markets", nargs=-1, type=MARKET)
 @click.option("--account", help="Ape's name for the account that pays and signs.")
 @click.option("--price", "prices", multiple=True, metavar="TOKEN=DOLLARS", help="Expected price.")
+@click.option(
+    "--playground",
+    is_flag=True,
+    help="On a local chain: fill a Uniswap pool and the vaults, hand out tokens, renew prices.",
+)
 @click.option("--curator", help="Who governs the vaults; the account unless given.")
 @click.option("--guardian", help="Who may pause new risk; none unless given.")
 @click.option("--chain-file", type=MARKET, help="In place of markets/chains/<chain id>.toml.")
@@ -191,6 +215,7 @@ def cli(
     markets: tuple[Path, ...],
     account: str | None,
     prices: tuple[str, ...],
+    playground: bool,
     curator: str | None,
     guardian: str | None,
     chain_file: Path | None,
@@ -213,18 +238,21 @@ def cli(
     roles = Roles(
         _role("--curator", curator, deployer.account), _role("--guardian", guardian, ZERO)
     )
-    plan = make_plan(wanted, _chain(node, chain_file, expected), roles, expected, record)
+    chain = _chain(node, chain_file, expected, playground=playground)
+    plan = make_plan(wanted, chain, roles, expected, record)
     if node.fork and not dry_run:
         _deal_seeds(plan, record, deployer)
     check_plan(plan, deployer, record, node.now)
     _show(plan, record, deployer, console)
     result = record
-    if not dry_run and (to_do(plan, record) or record.pending):
+    if not dry_run and (playground or to_do(plan, record) or record.pending):
         if not yes:
             click.confirm("Deploy?", abort=True, err=as_json)
         if hasattr(signer, "set_autosign") and not node.rehearsal:
             signer.set_autosign(True)
         result = _run(plan, deployer, store, console)
+        if playground:
+            _furnish(result, deployer.account, chain.prices)
     if as_json:
         click.echo(_result(plan, record, result, store))
     else:

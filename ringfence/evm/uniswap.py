@@ -98,17 +98,26 @@ class Uniswap:
         """
         if fee not in maths.TICK_SPACINGS:
             raise ValueError(f"fee {fee} is not enabled; use one of {[*maths.TICK_SPACINGS]}")
-        (token_0, amount_0), (token_1, amount_1) = sorted(
+        (_low, amount_0), (_high, amount_1) = sorted(
             zip((token_a, token_b), amounts, strict=True),
             key=lambda side: address_bytes(side[0]),
         )
         root = maths.sqrt_price(amount_0, amount_1)
-        self.factory.createPool(token_0, token_1, fee)
-        address = self.factory.getPool(token_0, token_1, fee)
+        self.factory.createPool(token_a, token_b, fee)
+        pool = self.pool(token_a, token_b, fee=fee)
+        pool.contract.initialize(root)
+        return pool
+
+    def has_pool(self, token_a: Contract, token_b: Contract, *, fee: int) -> bool:
+        """Return whether two tokens have a pool of a fee."""
+        return int(self.factory.getPool(token_a, token_b, fee), 16) != 0
+
+    def pool(self, token_a: Contract, token_b: Contract, *, fee: int) -> Pool:
+        """Return the pool that two tokens have of a fee."""
+        token_0, token_1 = sorted((token_a, token_b), key=address_bytes)
         artifact = load_npm(f"{_CORE}/UniswapV3Pool.sol/UniswapV3Pool.json")
-        contract = self.engine.at(address, artifact)
-        contract.initialize(root)
-        return Pool(contract, token_0, token_1, fee)
+        address = self.factory.getPool(token_0, token_1, fee)
+        return Pool(self.engine.at(address, artifact), token_0, token_1, fee)
 
     def fund_pool(
         self,

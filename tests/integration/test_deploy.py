@@ -16,6 +16,7 @@ from ape.utils import use_temp_sys_path
 from click.testing import CliRunner
 from web3 import Web3
 
+from ringfence.client import Ringfence, Trader, Web3Sender
 from ringfence.deploy import (
     Record,
     RecordStore,
@@ -245,6 +246,27 @@ def test_deploy__network_named_local__record_of_the_nodes_own_chain(
     assert RecordStore(shell.record).load(deployer.web3.eth.chain_id).contracts
 
 
+def test_deploy__playground__leveraged_trade_over_the_same_record(
+    shell: Shell, anvil_node: AnvilEngine
+) -> None:
+    path = market_path(CONSERVATIVE)
+    done = shell.run("deploy", path, "--playground", "--yes")
+    assert done.exit_code == 0, done.stderr
+    web3 = Web3(Web3.HTTPProvider(anvil_node.url))
+    market = Ringfence.open(web3, shell.record).market(CONSERVATIVE)
+    me = Web3Sender(web3, DEPLOYER.address)
+    trader = Trader(market, me.address)
+    trader.open(trader.quote_open("1 ETH", "3x")).send(me)
+    assert market.position(me.address, 1).is_open
+    again = shell.run("deploy", path, "--playground", "--yes", "--price", "WETH=1400")
+    assert again.exit_code == 0, again.stderr
+    assert market.price(market.state().price_high) == 1_400
+    health = market.position(me.address, 1).health
+    assert health is not None
+    assert health < 1
+    assert shell.run("verify").exit_code == 0
+
+
 def test_deploy__asked_and_refused__sends_nothing(shell: Shell, deployer: Web3Deployer) -> None:
     result = shell.run("deploy", market_path(SHORT))
     assert result.exit_code == 1
@@ -280,6 +302,9 @@ def test_commands__bad_input__one_line_each(
     assert "--price WETH=2000" in shell.fails("deploy", market, "--price", "WETH=-1")
     assert "checksummed" in shell.fails("deploy", market, "--curator", "0x12")
     sepolia = ROOT / "markets" / "chains" / "11155111.toml"
+    assert "a playground is for local chains" in shell.fails(
+        "deploy", market, "--playground", "--chain-file", sepolia
+    )
     assert "is for chain 11155111, the node is on chain 31337" in shell.fails(
         "deploy", market, "--chain-file", sepolia
     )
