@@ -119,14 +119,15 @@ def create_vault(
 @pure
 def _check_ltvs(params: IMarginVault.VaultParams):
     """
-    @notice 0 < initial <= target < liquidation < 1, and room between the first and the last.
+    @notice 0.5 % <= initial <= target <= liquidation - 0.5 %, liquidation < 1.
+    @dev The room between target and threshold keeps a repayment from vanishing in the rounding of a grown debt index:
+         an unhealthy position can always be liquidated (LIVE-4).
     """
     assert params.initial_ltv >= MIN_LTV_GAP, "initial LTV is below 0.5 %"
     assert params.initial_ltv <= params.target_ltv, "initial LTV is above target LTV"
-    assert params.target_ltv < params.liquidation_ltv, "target LTV not below liquidation"
     assert params.liquidation_ltv < WAD, "liquidation LTV is not below one"
     # Both below 2**60.
-    assert unsafe_add(params.initial_ltv, MIN_LTV_GAP) <= params.liquidation_ltv, "LTV gap is below 0.5 %"
+    assert unsafe_add(params.target_ltv, MIN_LTV_GAP) <= params.liquidation_ltv, "LTV gap is below 0.5 %"
 
 
 @internal

@@ -572,20 +572,16 @@ class InitialAboveTargetError(
     """A liquidation would stop below what may be borrowed."""
 
 
-class TargetLtvError(
-    RefusedError,
-    reason="target LTV not below liquidation",
-    step="lower it, or raise the liquidation LTV",
-):
-    """A liquidation could not stop."""
-
-
 class LiquidationLtvError(RefusedError, reason="liquidation LTV is not below one", step="lower it"):
     """A position would be insolvent before it could be liquidated."""
 
 
-class LtvGapError(RefusedError, reason="LTV gap is below 0.5 %", step="lower the initial LTV"):
-    """A fresh position would be liquidated by a tremor."""
+class LtvGapError(
+    RefusedError,
+    reason="LTV gap is below 0.5 %",
+    step="lower the target LTV, or raise the liquidation LTV",
+):
+    """A liquidation could not stop, and a fresh position would be liquidated by a tremor."""
 
 
 class BetaHighError(RefusedError, reason="beta_max is too high", step="lower it"):

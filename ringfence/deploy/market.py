@@ -71,28 +71,26 @@ class Risk(Table):
             self, ("initial_ltv", "target_ltv", "liquidation_ltv", "base_bonus", "beta_max")
         )
         initial, target, liquidation = self.initial_ltv, self.target_ltv, self.liquidation_ltv
-        if initial == 0:
-            raise refuse("initial_ltv is 0: nobody could borrow; raise it")
+        if initial < MIN_LTV_GAP:
+            raise refuse(
+                f"initial_ltv is {initial} (limit: at least {MIN_LTV_GAP}): nobody could borrow; "
+                "raise it"
+            )
         if initial > target:
             raise refuse(
                 f"initial_ltv is {initial}, above target_ltv (limit {target}): a liquidation would "
                 "stop below what may be borrowed; lower it or raise target_ltv"
-            )
-        if target >= liquidation:
-            raise refuse(
-                f"target_ltv is {target}, not below liquidation_ltv (limit {liquidation}): a "
-                "liquidation could not stop; lower it or raise liquidation_ltv"
             )
         if liquidation >= 1:
             raise refuse(
                 f"liquidation_ltv is {liquidation} (limit: below 1): a position would be worth "
                 "less than its debt before it could be liquidated; lower it"
             )
-        if initial + MIN_LTV_GAP > liquidation:
+        if target + MIN_LTV_GAP > liquidation:
             raise refuse(
-                f"initial_ltv is {initial}, less than {MIN_LTV_GAP} below liquidation_ltv (limit "
-                f"{liquidation - MIN_LTV_GAP}): a fresh position would be liquidated by a tremor; "
-                "lower it"
+                f"target_ltv is {target}, less than {MIN_LTV_GAP} below liquidation_ltv (limit "
+                f"{liquidation - MIN_LTV_GAP}): a liquidation could not stop in time; lower it or "
+                "raise liquidation_ltv"
             )
         self._check_bonus()
         return self

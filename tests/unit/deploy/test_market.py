@@ -87,7 +87,7 @@ def test_parse__not_toml__one_line() -> None:
             'kind = "chainlink"\ntwap = 1',
             "oracle.twap is not a known key; remove it or correct its name",
         ),
-        ("initial_ltv = 0.80", "initial_ltv = 0", "risk initial_ltv is 0: nobody could borrow"),
+        ("initial_ltv = 0.80", "initial_ltv = 0", "risk initial_ltv is 0 (limit: at least 0.005)"),
         (
             "initial_ltv = 0.80",
             "initial_ltv = 0.831",
@@ -96,7 +96,7 @@ def test_parse__not_toml__one_line() -> None:
         (
             "target_ltv = 0.83",
             "target_ltv = 0.86",
-            "risk target_ltv is 0.86, not below liquidation_ltv (limit 0.86)",
+            "risk target_ltv is 0.86, less than 0.005 below liquidation_ltv (limit 0.855)",
         ),
         ("liquidation_ltv = 0.86", "liquidation_ltv = 1", "risk liquidation_ltv is 1 (limit"),
         (
@@ -148,7 +148,7 @@ def test_parse__gap_too_small__says_so() -> None:
     text = changed("initial_ltv = 0.80", "initial_ltv = 0.8551")
     text = text.replace("target_ltv = 0.83", "target_ltv = 0.8551")
     assert problem(text).startswith(
-        "risk initial_ltv is 0.8551, less than 0.005 below liquidation_ltv (limit 0.855)"
+        "risk target_ltv is 0.8551, less than 0.005 below liquidation_ltv (limit 0.855)"
     )
     parse(text.replace("0.8551", "0.855"), MarketFile, "m.toml")
 

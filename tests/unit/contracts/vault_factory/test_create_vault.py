@@ -143,18 +143,13 @@ BOUNDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"initial_ltv": 83 * PERCENT},
     ),
     (
-        "target LTV not below liquidation",
-        {"target_ltv": 86 * PERCENT},
-        {"target_ltv": 86 * PERCENT - 1},
-    ),
-    (
         "liquidation LTV is not below one",
         {"liquidation_ltv": WAD, "base_bonus": 0, "beta_max": WAD + 1},
         {"liquidation_ltv": WAD - 2, "base_bonus": 0, "beta_max": WAD + 1},
     ),
     (
         "LTV gap is below 0.5 %",
-        {"initial_ltv": 855 * PERCENT // 10 + 1, "target_ltv": 855 * PERCENT // 10 + 1},
+        {"target_ltv": 855 * PERCENT // 10 + 1},
         {"initial_ltv": 855 * PERCENT // 10, "target_ltv": 855 * PERCENT // 10},
     ),
     ("beta_max is below the bonus", {"beta_max": 101 * PERCENT}, {"beta_max": 101 * PERCENT + 1}),
