@@ -116,7 +116,7 @@ def caps(desk: Desk, market_name: str | None, supply: str | None, debt: str | No
 @market_option
 @click.argument("duration")
 def pause(desk: Desk, market_name: str | None, duration: str) -> None:
-    """Pause new risk for DURATION, such as 3d; 0 ends a pause, by the curator."""
+    """Pause new risk for DURATION, such as 3d; 0 ends a pause in five minutes (curator)."""
     governor = _governor(desk, market_name)
     _execute(desk, governor.pause(parse_duration(duration)), governor.market)
 

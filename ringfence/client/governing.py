@@ -18,6 +18,9 @@ from ringfence.client.refusals import (
 from ringfence.evm.abi import AbiValue
 from ringfence.math.authority import COLLECTION_DELAY, COLLECTION_EXPIRY, MAX_PAUSE
 
+PAUSE_END = 300
+"""Soonest end of a pause, seconds from the latest block: time for a transaction to be mined."""
+
 
 @dataclass(frozen=True, slots=True)
 class Governor:
@@ -43,9 +46,12 @@ class Governor:
         )
 
     def pause(self, seconds: int) -> Plan:
-        """Plan to pause new risk for so many seconds from now; 0 ends a pause (curator only)."""
+        """Plan to pause new risk for so many seconds from now; 0 ends a pause (curator only).
+
+        At least PAUSE_END from now: the vault refuses an end that is past when it is mined.
+        """
         state = self.market.state()
-        until = state.now + seconds
+        until = state.now + max(seconds, PAUSE_END)
         ended = moment(state.paused_until + MAX_PAUSE)
         return self._plan(
             state,

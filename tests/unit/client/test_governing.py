@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ringfence.client import Governor, Plan, RefusedError
+from ringfence.client.governing import PAUSE_END
 from ringfence.client.refusals import (
     AnnouncementError,
     CapsRaisedError,
@@ -34,8 +35,9 @@ def test_set_caps__one_of_them__leaves_the_other(desk: Desk) -> None:
 def test_pause__a_day__and_ended_early_by_the_curator(desk: Desk) -> None:
     desk.send(Governor(desk.long, GUARDIAN.address).pause(DAY))
     assert desk.long.state().is_paused
+    now = desk.long.state().now
     desk.send(Governor(desk.long, CURATOR.address).pause(0))
-    assert not desk.long.state().is_paused
+    assert desk.long.state().paused_until == now + PAUSE_END
 
 
 def test_hand_over__accepted__is_complete(desk: Desk) -> None:
