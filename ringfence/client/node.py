@@ -17,8 +17,9 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception, Web3RPCError
 
 from ringfence.client.errors import BalanceError, NodeError, TransactionError
+from ringfence.client.signing import Signer, fee_fields, gas_limit, key_signer, revert_reason
 from ringfence.client.units import number_text, scaled
-from ringfence.evm.abi import address_bytes, checksum, decode_revert
+from ringfence.evm.abi import address_bytes, checksum
 from ringfence.evm.engine import Log
 from ringfence.evm.errors import Reverted
 
@@ -29,9 +30,6 @@ Fact: TypeAlias = tuple[str | None, str | None]
 
 Facts: TypeAlias = Mapping[str, Fact]
 """Reason -> what to tell when the contract says that."""
-
-Signer: TypeAlias = Callable[[Mapping[str, Any]], bytes]
-"""Signs a transaction: its fields as eth_sendTransaction names them, in; the raw bytes, out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +96,6 @@ class Sender(Protocol):
         Raises Reverted when it would fail, TransactionError when it was mined and did, BalanceError
         when the account cannot pay for it.
         """
-
-
-def revert_reason(error: Exception) -> str:
-    """Return why a node's call reverted, in the contract's words where it has any."""
-    data = getattr(error, "data", None)
-    if isinstance(data, str) and data.startswith("0x") and len(data) > 2:
-        return decode_revert(bytes.fromhex(data[2:]))
-    message = str(getattr(error, "message", None) or error)
-    return message.removeprefix("execution reverted").lstrip(": ").strip()
 
 
 def _node_error(error: Exception) -> NodeError:
@@ -244,20 +233,10 @@ class Web3Sender:
             "data": transaction.data,
             "value": transaction.value,
         }
-        # A position's word may turn from empty to full while this waits: a margin on the estimate.
-        fields["gas"] = eth.estimate_gas(fields) * 6 // 5  # type: ignore[arg-type]
+        fields["gas"] = gas_limit(eth.estimate_gas(fields))  # type: ignore[arg-type]
         if self.signer is None:
             return fields
-        base_fee = eth.get_block("latest").get("baseFeePerGas")
-        if base_fee is None:
-            fields["gasPrice"] = eth.gas_price
-        else:
-            tip = eth.max_priority_fee
-            fields |= {
-                "type": 2,
-                "maxFeePerGas": 2 * int(base_fee) + tip,
-                "maxPriorityFeePerGas": tip,
-            }
+        fields |= fee_fields(self.web3)
         sender = Web3.to_checksum_address(self.address)
         fields["nonce"] = eth.get_transaction_count(sender, "pending")
         fields["chainId"] = eth.chain_id
@@ -282,8 +261,4 @@ class Web3Sender:
 def key_sender(web3: Web3, key: str) -> Web3Sender:
     """Return the sender of a private key, in hex: signs here, and hands out the signature only."""
     account = web3.eth.account.from_key(key)
-
-    def sign(fields: Mapping[str, Any]) -> bytes:
-        return bytes(account.sign_transaction(dict(fields)).raw_transaction)
-
-    return Web3Sender(web3, account.address, sign)
+    return Web3Sender(web3, account.address, key_signer(account))

@@ -20,7 +20,7 @@ from ringfence.deploy.plan import Plan, Roles, make_plan
 from ringfence.deploy.record import Entry, Record, RecordStore, record_path, source_commit
 from ringfence.deploy.run import deploy, is_lost
 from ringfence.deploy.verify import Finding, verify
-from ringfence.deploy.web3_deployer import Web3Deployer, key_signer
+from ringfence.deploy.web3_deployer import Web3Deployer
 
 __all__ = [
     "Chain",
@@ -43,7 +43,6 @@ __all__ = [
     "deploy",
     "estimate_gas",
     "is_lost",
-    "key_signer",
     "load_chain",
     "load_market",
     "local_chain",

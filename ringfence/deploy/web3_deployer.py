@@ -7,11 +7,10 @@ into signed bytes. The hash of a transaction is known before it is sent, so none
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 from requests.exceptions import RequestException
@@ -20,44 +19,23 @@ from web3.exceptions import (
     BlockNotFound,
     ContractLogicError,
     TransactionNotFound,
-    Web3Exception,
     Web3RPCError,
 )
 
+from ringfence.client.signing import (
+    Signer,
+    fee_fields,
+    gas_limit,
+    highest_price,
+    revert_reason,
+)
 from ringfence.deploy.deployer import Mined, Signed, digest
 from ringfence.deploy.errors import TransactionError
-from ringfence.evm.abi import decode_revert
 from ringfence.evm.errors import Reverted
-
-Signer: TypeAlias = Callable[[Mapping[str, Any]], bytes]
-"""Signs a transaction: its fields as eth_sendTransaction names them, in; the raw bytes, out."""
-
-
-def key_signer(account: LocalAccount) -> Signer:
-    """Return a signer with a private key at hand: for local chains, tests and automation."""
-
-    def sign(fields: Mapping[str, Any]) -> bytes:
-        wanted = {name: value for name, value in fields.items() if name != "from"}
-        return bytes(account.sign_transaction(wanted).raw_transaction)
-
-    return sign
-
-
-GAS_MARGIN = 6, 5
-"""The gas limit over the estimate, as a fraction."""
 
 _KNOWN = ("already known", "already imported", "nonce too low")
 _FIRST_POLL, _LAST_POLL = 0.01, 2.0
 """Seconds between looks for a receipt: local chains answer at once, public ones in seconds."""
-
-
-def _reason(error: Web3Exception) -> str:
-    """Return why a node's call reverted, in the contract's words where it has any."""
-    data = getattr(error, "data", None)
-    if isinstance(data, str) and data.startswith("0x") and len(data) > 2:
-        return decode_revert(bytes.fromhex(data[2:]))
-    message = str(getattr(error, "message", None) or error)
-    return message.removeprefix("execution reverted").lstrip(": ").strip()
 
 
 @dataclass(slots=True)
@@ -88,10 +66,7 @@ class Web3Deployer:
 
     def gas_price(self) -> int:
         """Return what a unit of gas may cost now, in wei: twice the base fee, and a tip."""
-        base_fee = self.web3.eth.get_block("latest").get("baseFeePerGas")
-        if base_fee is None:
-            return int(self.web3.eth.gas_price)
-        return 2 * int(base_fee) + int(self.web3.eth.max_priority_fee)
+        return highest_price(fee_fields(self.web3))
 
     def code(self, address: str) -> bytes:
         """Return the code at an address."""
@@ -103,7 +78,7 @@ class Web3Deployer:
         try:
             return bytes(self.web3.eth.call(fields))
         except (ContractLogicError, Web3RPCError) as error:
-            raise Reverted(_reason(error)) from None
+            raise Reverted(revert_reason(error)) from None
 
     def sign(self, to: str | None, data: bytes, nonce: int, value: int = 0) -> Signed:
         """Return a transaction ready to be sent; raise TransactionError when it would fail."""
@@ -118,23 +93,17 @@ class Web3Deployer:
         try:
             estimate = int(self.web3.eth.estimate_gas(fields))  # type: ignore[arg-type]
         except (ContractLogicError, Web3RPCError) as error:
-            raise TransactionError(f"it would fail: {_reason(error)}") from None
-        gas = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
-        price, balance = self.gas_price(), self.balance()
+            raise TransactionError(f"it would fail: {revert_reason(error)}") from None
+        gas, fees, balance = gas_limit(estimate), fee_fields(self.web3), self.balance()
+        price = highest_price(fees)
         if gas * price + value > balance:
             raise TransactionError(
                 f"account {self.account} holds {Web3.from_wei(balance, 'ether')} ether and this "
                 f"may cost {Web3.from_wei(gas * price + value, 'ether')}; send it more"
             )
-        fields |= {"gas": gas, "chainId": self.chain_id, **self._fees(price)}
+        fields |= {"gas": gas, "chainId": self.chain_id, **fees}
         raw = self.signer(fields)
         return Signed("0x" + keccak(raw).hex(), nonce, to, data, value, raw)
-
-    def _fees(self, price: int) -> dict[str, int]:
-        if self.web3.eth.get_block("latest").get("baseFeePerGas") is None:
-            return {"gasPrice": price}
-        tip = min(int(self.web3.eth.max_priority_fee), price)
-        return {"type": 2, "maxFeePerGas": price, "maxPriorityFeePerGas": tip}
 
     def send(self, signed: Signed) -> None:
         """Hand a transaction to the node; one that it knows already is left alone."""

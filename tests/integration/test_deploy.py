@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from web3 import Web3
 
 from ringfence.client import Ringfence, Trader, Web3Sender
+from ringfence.client.signing import key_signer
 from ringfence.deploy import (
     Record,
     RecordStore,
@@ -24,8 +25,6 @@ from ringfence.deploy import (
     TransactionError,
     Web3Deployer,
     deploy,
-    key_signer,
-    load_chain,
     local_chain,
     make_plan,
     verify,
@@ -34,8 +33,10 @@ from ringfence.deploy.deployer import Signed
 from ringfence.deploy.tokens import erc20_call
 from ringfence.evm import load
 from ringfence.evm.anvil import AnvilEngine, launch
-from tests.support.deployment import COMMIT, ROOT, market_path, markets
+from tests.support.deployment import COMMIT, ROOT, market_path, markets, testnet
 from tests.support.market import DEPLOYER, GUARDIAN, STRANGER
+
+__all__ = ["testnet"]
 
 CONSERVATIVE, SHORT = "weth-usdc-conservative", "usdc-weth-short"
 LOCAL = 31_337
@@ -315,30 +316,6 @@ def test_commands__bad_input__one_line_each(
     anvil_node.set_balance(DEPLOYER, 0)
     assert "holds 0.0000 ether, the deployment may cost" in shell.fails("deploy", market, "--yes")
     assert not shell.record.exists()
-
-
-@pytest.fixture
-def testnet() -> Iterator[AnvilEngine]:
-    """A stand-in for Sepolia: tokens and feeds at the addresses that its chain file names."""
-    with launch(chain_id=11_155_111) as engine, engine.automining():
-        chain = load_chain(ROOT / "markets" / "chains" / "11155111.toml")
-        feeds = {"ETH/USD": 2_000 * 10**8, "USDC/USD": 10**8}
-        stand_ins = {
-            chain.tokens["WETH"].address: (local_chain(1).parts[0].artifact, ()),
-            chain.tokens["USDC"].address: (load("PermitToken"), ("USD Coin", "USDC", 6)),
-            chain.uniswap_factory: (local_chain(1).parts[4].artifact, ()),
-            **{
-                chain.feeds[name].address: (load("SettableFeed"), (8, feeds[name]))
-                for name in feeds
-            },
-        }
-        for address, (artifact, arguments) in stand_ins.items():
-            model = engine.deploy(artifact, *arguments)
-            engine.set_code(address, engine.code_at(model))
-            written = model.deployment.state_diff.get(model.address, {})
-            for slot, (_before, after) in written.items():
-                engine.set_storage(address, slot, after)
-        yield engine
 
 
 def test_deploy__rehearsal_of_a_testnet__same_files_and_seeds_dealt(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -85,6 +86,19 @@ def test_web3_sender__without_a_signer__the_node_signs(scene: Scene) -> None:
     trader = Trader(scene.market, TRADER.address)
     trader.top_up(1, WETH).send(Web3Sender(scene.web3, TRADER.address))
     assert scene.market.position(TRADER.address, 1).collateral == 3
+
+
+def test_send__estimated_in_the_block_of_an_accrual__has_gas_for_the_next(scene: Scene) -> None:
+    trader, sender = Trader(scene.market, TRADER.address), key_sender(scene.web3, TRADER.key.hex())
+    for _ in range(2):
+        # The node estimates on the block of the accrual, and mines the next one later.
+        scene.vault.vault.accrue(sender=STRANGER)
+        scene.engine.advance(60)
+        scene.web3.provider.make_request(
+            RPCEndpoint("evm_setNextBlockTimestamp"), [scene.engine.timestamp]
+        )
+        trader.adjust(1, -WETH // 10, 0).send(sender)
+    assert scene.market.position(TRADER.address, 1).collateral == Decimal("2.8")
 
 
 def test_call__reverts__with_the_contracts_word(scene: Scene) -> None:
