@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from ringfence.client.units import ZERO_ADDRESS, Token, parse_amount, parse_duration
 from ringfence.deploy import Record
 from ringfence.deploy.steps import FACTORY
 from ringfence.keeper import Discovery, Executor, Keeper, Policy, Round, Web3Logs
 from scripts._node import Node, NodeCommand, connected, fail, find_account
 
-WEI = 10**18
+_ETHER = Token(ZERO_ADDRESS, "ETH", 18)
+
+
+def _wei(text: str) -> int:
+    """Return an amount of ether in wei; raise InputError when it is none."""
+    return parse_amount(text, [_ETHER], zero=True)[1]
 
 
 def _keeper(node: Node, record: Record, account: str | None, policy: Policy) -> Keeper:
@@ -90,12 +95,12 @@ def _show(seen: Round, console: Console) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="In place of deployments/<chain id>.json.",
 )
-@click.option("--min-profit", type=Decimal, default=Decimal(0), help="Least profit, in ether.")
+@click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
 @click.option(
-    "--max-loss", type=Decimal, default=Decimal(0), help="Most to lose on an insolvent one, ether."
+    "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
 )
 @click.option("--batch", type=click.IntRange(1, 32), default=1, help="Positions a transaction.")
-@click.option("--interval", type=float, default=12.0, help="Seconds between looks.")
+@click.option("--interval", default="12s", show_default=True, help="Between looks.")
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -103,16 +108,17 @@ def _show(seen: Round, console: Console) -> None:
 def cli(
     account: str | None,
     record_file: Path | None,
-    min_profit: Decimal,
-    max_loss: Decimal,
+    min_profit: str,
+    max_loss: str,
     batch: int,
-    interval: float,
+    interval: str,
     once: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Find positions past their limit and liquidate them with no capital, through Uniswap."""
+    least, most, pause = _wei(min_profit), _wei(max_loss), parse_duration(interval)
     node = connected()
     record = node.store(record_file).load(node.chain_id)
     if "liquidator" not in record.contracts:
@@ -123,8 +129,8 @@ def cli(
         account,
         Policy(
             gas_price=int(node.web3.eth.gas_price),
-            min_profit=int(min_profit * WEI),
-            max_loss=int(max_loss * WEI),
+            min_profit=least,
+            max_loss=most,
             batch_size=batch,
         ),
     )
@@ -144,4 +150,4 @@ def cli(
             _show(seen, console)
         if once:
             return
-        time.sleep(interval)
+        time.sleep(pause)

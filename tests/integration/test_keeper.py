@@ -243,6 +243,24 @@ def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> Non
     assert scene.words() == words
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--min-profit", "much"), "error: 'much' is not an amount; write \"1.5 ETH\""),
+        (("--max-loss", "-1"), "error: '-1' has a sign; write the amount without one"),
+        (("--interval", "often"), "error: 'often' is not a duration"),
+        (("--account", "nobody"), "error: there is no account nobody"),
+    ],
+)
+def test_keeper__bad_input__one_line_and_1(
+    command: Any, scene: Scene, words: tuple[str, ...], line: str
+) -> None:
+    done = typed(command, scene, "--dry-run", *words)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert done.stderr.splitlines()[-1].startswith(line)
+
+
 def test_keeper__nothing_deployed__one_line_and_1(
     command: Any, scene: Scene, tmp_path: Path
 ) -> None:
