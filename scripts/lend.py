@@ -55,17 +55,16 @@ def withdraw(desk: Desk, market_name: str | None, amount: str) -> None:
     desk.execute(plan, f"To withdraw {amount}", _rates(market, market.state()), facts)
 
 
-def _pending(market: Market) -> tuple[int, int] | None:
-    """Return the loss not booked yet and lenders' part, asset units; None without a price."""
+def _pending(market: Market) -> int | None:
+    """Return the loss not booked yet, asset units; None without a price."""
     ids = market.position_ids()
     try:
-        found = [
-            market.pending_loss(ids[start : start + LENS_BATCH])
+        return sum(
+            market.pending_loss(ids[start : start + LENS_BATCH])[0]
             for start in range(0, len(ids) or 1, LENS_BATCH)
-        ]
+        )
     except PriceUnusableError:
         return None
-    return sum(loss for loss, _part in found), sum(part for _loss, part in found)
 
 
 @reads(cli, "show")
@@ -86,7 +85,7 @@ def show(desk: Desk, market_name: str | None) -> None:
         ("of which lenders took", asset.text(socialised)),
         (
             "not booked yet",
-            "unknown without a price" if pending is None else asset.text(pending[0]),
+            "unknown without a price" if pending is None else asset.text(pending),
         ),
     ]
     facts = {
@@ -102,6 +101,6 @@ def show(desk: Desk, market_name: str | None) -> None:
         "reserve": f"{asset.whole(state.reserve):f}",
         "written_off": f"{asset.whole(written_off):f}",
         "lenders_lost": f"{asset.whole(socialised):f}",
-        "pending_loss": None if pending is None else f"{asset.whole(pending[0]):f}",
+        "pending_loss": None if pending is None else f"{asset.whole(pending):f}",
     }
     desk.say(f"{desk.address} in {market.name}", rows, facts)
