@@ -118,7 +118,7 @@ def caps(desk: Desk, market_name: str | None, supply: str | None, debt: str | No
 def pause(desk: Desk, market_name: str | None, duration: str) -> None:
     """Pause new risk for DURATION, such as 3d; 0 ends a pause in five minutes (curator)."""
     governor = _governor(desk, market_name)
-    _execute(desk, governor.pause(parse_duration(duration)), governor.market)
+    _execute(desk, governor.pause(parse_duration(duration, zero=True)), governor.market)
 
 
 @writes(cli, "guardian")

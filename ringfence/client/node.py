@@ -199,7 +199,8 @@ class Web3Sender:
     def send(self, transaction: Transaction) -> Receipt:
         """Send a transaction and wait until it is mined."""
         try:
-            tx_hash = self._send(self._fields(transaction))
+            fields = self._fields(transaction)
+            tx_hash = self._send(fields)
             receipt = self.web3.eth.wait_for_transaction_receipt(
                 HexBytes(tx_hash), timeout=self.timeout
             )
@@ -215,9 +216,10 @@ class Web3Sender:
         except _UNREACHABLE as error:
             raise _node_error(error) from None
         if receipt["status"] != 1:
+            why = self._why(fields, int(receipt["blockNumber"]))
             raise TransactionError(
-                f"{transaction.what}: mined in block {receipt['blockNumber']} and failed, since "
-                "the chain had moved on; quote it again"
+                f"{transaction.what}: mined in block {receipt['blockNumber']} and failed{why}; "
+                "the chain had moved on, quote it again"
             )
         logs = tuple(
             Log(one["address"], tuple(map(bytes, one["topics"])), bytes(one["data"]))
@@ -246,6 +248,15 @@ class Web3Sender:
         if self.signer is None:
             return bytes(self.web3.eth.send_transaction(fields))  # type: ignore[arg-type]
         return bytes(self.web3.eth.send_raw_transaction(self.signer(fields)))
+
+    def _why(self, fields: Mapping[str, Any], block: int) -> str:
+        """Return why a transaction failed in its block, as far as a call there tells."""
+        wanted: Any = {name: fields[name] for name in ("from", "to", "data", "value", "gas")}
+        try:
+            self.web3.eth.call(wanted, block)
+        except (ContractLogicError, Web3RPCError) as error:
+            return f": {revert_reason(error)}"
+        return ""
 
     def _refused(self, transaction: Transaction, error: Web3Exception) -> Exception:
         reason = revert_reason(error)

@@ -22,8 +22,9 @@ _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?:\.\d+)?|\.\d+"
 _AMOUNT = re.compile(rf"([+-]?)\s*({_NUMBER})\s*([A-Za-z][\w.-]*)?")
 _LEVERAGE = re.compile(rf"({_NUMBER})\s*x", re.IGNORECASE)
 _SHARE = re.compile(rf"({_NUMBER})\s*(%|bps)?")
-_DURATION = re.compile(r"(\d+)\s*([smhdw]?)")
+_DURATION = re.compile(r"(\d{1,10})\s*([smhdw]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_CENTURY = 36_525 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,10 @@ def parse_share(text: str) -> Decimal:
     return share
 
 
-def parse_duration(text: str) -> int:
-    """Return a duration such as "90", "30m", "12h" or "3d" in seconds; raise InputError.
+def parse_duration(text: str, *, zero: bool = False) -> int:
+    """Return a duration such as "90", "30m", "12h" or "3d" in seconds, of a century at most.
+
+    Zero is taken if `zero`. Raises InputError for anything else.
 
     >>> parse_duration("3d")
     259200
@@ -162,7 +165,12 @@ def parse_duration(text: str) -> int:
     found = _DURATION.fullmatch(text.strip().lower())
     if found is None:
         raise InputError(f'{text!r} is not a duration; write "30m", "12h" or "3d"')
-    return int(found[1]) * _SECONDS[found[2]]
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _CENTURY:
+        raise InputError(f"{text!r} is more than a century; pass less")
+    if seconds == 0 and not zero:
+        raise InputError(f"{text!r} is no time at all; pass more")
+    return seconds
 
 
 def parse_salt(text: str) -> int:

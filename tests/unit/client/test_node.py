@@ -101,6 +101,23 @@ def test_send__estimated_in_the_block_of_an_accrual__has_gas_for_the_next(scene:
     assert scene.market.position(TRADER.address, 1).collateral == Decimal("2.8")
 
 
+def test_send__fails_in_its_block__says_why(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    trader, sender = Trader(scene.market, TRADER.address), Web3Sender(scene.web3, TRADER.address)
+    (one,) = trader.adjust(1, -WETH // 10, 0).transactions
+    send = Web3Sender._send
+
+    def send_late(this: Web3Sender, fields: Any) -> bytes:
+        # Somebody is quicker: the oracle falls between the estimate and the block.
+        scene.vault.oracle.set_price(0, sender=CURATOR)
+        return send(this, fields)
+
+    before = scene.engine.snapshot()
+    monkeypatch.setattr(Web3Sender, "_send", send_late)
+    with pytest.raises(TransactionError, match="and failed: price is unusable; the chain had"):
+        sender.send(one)
+    scene.engine.restore(before)
+
+
 def test_call__reverts__with_the_contracts_word(scene: Scene) -> None:
     node = Web3Node(scene.web3)
     data = scene.vault.vault.set_caps.encode(1, 1)

@@ -103,7 +103,11 @@ def test_parse_duration__well_written__seconds(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "3 years", "-1h", "1.5h"])
+def test_parse_duration__zero_where_it_means_something__is_zero() -> None:
+    assert parse_duration("0", zero=True) == 0
+
+
+@pytest.mark.parametrize("text", ["", "3 years", "-1h", "1.5h", "0", "5300w", "99999999999"])
 def test_parse_duration__badly_written__says_why(text: str) -> None:
     with pytest.raises(InputError):
         parse_duration(text)
