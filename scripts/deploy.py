@@ -256,5 +256,6 @@ def cli(
     if as_json:
         click.echo(_result(plan, record, result, store))
     else:
-        done = "nothing sent" if dry_run or result == record else f"recorded in {store.path}"
+        sent = not dry_run and (playground or result != record)
+        done = f"recorded in {store.path}" if sent else "nothing sent"
         console.print(done)
