@@ -41,7 +41,7 @@ def _accrue() -> IMarginVault.BalanceSheet:
     """
     @notice The books at this block, in memory; a failing rate model is logged.
     """
-    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    stored: IMarginVault.BalanceSheet = self._load()
     if stored.last_accrual == block.timestamp:
         return stored
     rate: uint256 = 0
@@ -58,7 +58,7 @@ def _now() -> IMarginVault.BalanceSheet:
     """
     @notice The books at this block, for views.
     """
-    stored: IMarginVault.BalanceSheet = balance_sheet._load()
+    stored: IMarginVault.BalanceSheet = self._load()
     if stored.last_accrual == block.timestamp:
         return stored
     rate: uint256 = self._borrow_rate(stored)[0]
@@ -76,13 +76,23 @@ def _store(sheet: IMarginVault.BalanceSheet):
 
 @internal
 @view
+def _load() -> IMarginVault.BalanceSheet:
+    """
+    @notice The books as stored, for a caller who brings the gas that the rate model may use.
+    @dev Checked first: nobody can force the fallback by supplying little gas. Checked also where nothing has to be
+         accrued, so that a gas limit that was estimated in such a block is enough in the next one too.
+    """
+    if msg.gas < _GAS_FLOOR:
+        errors._raise(errors.NOT_ENOUGH_GAS)
+    return balance_sheet._load()
+
+
+@internal
+@view
 def _borrow_rate(stored: IMarginVault.BalanceSheet) -> (uint256, bool):
     """
     @notice Rate per second, 1e18, at most MAX_RATE, and whether it is the fallback (LIVE-2).
     """
-    # Checked first: nobody can force the fallback by supplying little gas.
-    if msg.gas < _GAS_FLOOR:
-        errors._raise(errors.NOT_ENOUGH_GAS)
     debt: uint256 = balance_sheet._total_debt_up(stored)
     success: bool = False
     response: Bytes[32] = b""

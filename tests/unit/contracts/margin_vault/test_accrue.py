@@ -310,6 +310,21 @@ def test_accrue__too_little_gas__never_forces_the_fallback(
     assert {"not enough gas", None} <= reasons
 
 
+def test_accrue__limit_that_just_does_in_an_accrued_block__does_in_the_next(
+    market: Market, vault: Contract, position: int
+) -> None:
+    vault.accrue()
+    enough = next(
+        limit
+        for limit in range(120_000, 200_000, 500)
+        if vault.accrue(gas_limit=limit, check=False).success
+    )
+    receipt = vault.accrue(gas_limit=enough - 500, check=False)
+    assert receipt.revert_reason == "not enough gas"
+    market.engine.advance(DAY)
+    assert vault.accrue(gas_limit=enough).success, "LIVE-5: a wallet's estimate was not enough"
+
+
 def test_accrue__rate_model_over_its_gas__fallback_rate(
     market: Market, vault: Contract, position: int
 ) -> None:
