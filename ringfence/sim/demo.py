@@ -10,7 +10,7 @@ from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import JsonRpc
 from ringfence.sim import checks, evidence
 from ringfence.sim.chronicle import Chronicle, read_books
-from ringfence.sim.evidence import History, read_history
+from ringfence.sim.history import History, read_history
 from ringfence.sim.play import (
     ARBITRAGEUR,
     KEEPER,

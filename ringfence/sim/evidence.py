@@ -7,24 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 
-from ringfence.evm import StateDiff
 from ringfence.evm.abi import checksum
 from ringfence.math import health, liquidation, position_slot
 from ringfence.math.balance_sheet import BalanceSheet, reserve_down, scaled_claims, total_debt_up
 from ringfence.math.fixed_point import WAD
-from ringfence.math.liquidation import RiskParams
-from ringfence.math.oracles import price_down, scale_factor
 from ringfence.math.position_slot import PositionSlot
 from ringfence.sim.chronicle import (
-    Chronicle,
     Entry,
-    Prices,
     books_slots,
     position_slot_of,
     read_books,
 )
+from ringfence.sim.history import History, in_usdc, risk_of, symbol_of
 from ringfence.sim.result import (
     Action,
     ActionKind,
@@ -39,137 +34,9 @@ from ringfence.sim.result import (
     Status,
     Word,
 )
-from ringfence.sim.stage import Stage, Venue
+from ringfence.sim.stage import Venue
 
-_FEED_DECIMALS = 8
-_WETH_DECIMALS = 18
-_USDC_DECIMALS = 6
 _MOST_LTV = 99 * WAD
-POSITION_EVENTS = ("Adjusted", "ToppedUp", "Liquidated")
-
-
-def oracle_price(venue: Venue, answers: tuple[int, int]) -> int:
-    """Return what a vault's oracle says when its feeds answer so, 1e36.
-
-    Mirrors contracts/oracles/ChainlinkOracle.vy.
-    """
-    ether, dollar = answers
-    if venue.side == "long":
-        return price_down(
-            scale_factor(_USDC_DECIMALS + _FEED_DECIMALS, _WETH_DECIMALS + _FEED_DECIMALS),
-            ether,
-            dollar,
-        )
-    return price_down(
-        scale_factor(_WETH_DECIMALS + _FEED_DECIMALS, _USDC_DECIMALS + _FEED_DECIMALS),
-        dollar,
-        ether,
-    )
-
-
-def risk_of(venue: Venue) -> RiskParams:
-    """Return a vault's parameters as the mirror wants them, read from the vault."""
-    params = venue.vault.parameters()
-    return RiskParams(
-        liquidation_ltv=params.liquidation_ltv,
-        target_ltv=params.target_ltv,
-        base_bonus=params.base_bonus,
-        beta_max=params.beta_max,
-        reserve_cut=params.reserve_cut,
-        min_debt=params.min_debt,
-    )
-
-
-def in_usdc(symbol: str, amount: int | Fraction, price: Fraction) -> int:
-    """Return an amount of WETH or USDC in USDC units at a price of USDC per WETH."""
-    if symbol == "USDC":
-        return int(amount)
-    return int(amount * price * 10**_USDC_DECIMALS / 10**_WETH_DECIMALS)
-
-
-def symbol_of(stage: Stage, token: str) -> str:
-    """Return what a token of the scenario is called."""
-    return "WETH" if token == stage.weth.address else "USDC"
-
-
-@dataclass(frozen=True)
-class History:
-    """Everything read back, before anything is made of it. `start` is the path's first second."""
-
-    stage: Stage
-    chronicle: Chronicle
-    start: int
-    first_block: int
-    names: Mapping[str, str]
-    entries: tuple[Entry, ...]
-    prices: Prices
-
-    @cached_property
-    def venues(self) -> dict[str, Venue]:
-        """The vaults by address."""
-        return {venue.vault.address: venue for venue in self.stage.venues.values()}
-
-    @cached_property
-    def by_position(self) -> dict[tuple[str, int], list[Entry]]:
-        """Each position's events in their order, by vault and id."""
-        found: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-        for entry in self.entries:
-            if entry.event.name in POSITION_EVENTS and entry.event.address in self.venues:
-                found[entry.event.address, entry.event["position_id"]].append(entry)
-        return dict(found)
-
-    @cached_property
-    def by_transaction(self) -> dict[str, list[Entry]]:
-        """Each transaction's events in their order."""
-        found: dict[str, list[Entry]] = defaultdict(list)
-        for entry in self.entries:
-            found[entry.tx_hash].append(entry)
-        return dict(found)
-
-    @cached_property
-    def liquidated(self) -> list[Entry]:
-        """Every vault's `Liquidated` events."""
-        return [
-            entry
-            for entry in self.entries
-            if entry.event.name == "Liquidated" and entry.event.address in self.venues
-        ]
-
-    @cached_property
-    def diffs(self) -> Mapping[str, StateDiff]:
-        """The state diffs of all transactions in which a vault, router or liquidator spoke."""
-        return self.chronicle.state_diffs([*self.by_transaction])
-
-    def sibling(self, entry: Entry, name: str) -> Entry | None:
-        """Return the event called `name` about the same position in the same transaction."""
-        wanted = entry.event["position_id"]
-        for other in self.by_transaction[entry.tx_hash]:
-            if other.event.name == name and other.event.args.get("position_id") == wanted:
-                return other
-        return None
-
-    def slot_before(self, entry: Entry) -> int:
-        """Return the position's word before one of its events, 0 before the first."""
-        word = 0
-        for other in self.by_position[entry.event.address, entry.event["position_id"]]:
-            if other is entry:
-                return word
-            word = other.event["slot"]
-        return word
-
-    def price_of(self, venue: Venue, time: int) -> int:
-        """Return a vault's oracle price at a time, 1e36."""
-        return oracle_price(venue, self.prices.answers(time))
-
-
-def read_history(
-    stage: Stage, chronicle: Chronicle, start: int, first_block: int, names: Mapping[str, str]
-) -> History:
-    """Read the chain: every event of the vaults, the router, the liquidator; the feeds' rounds."""
-    vaults = [venue.vault for venue in stage.venues.values()]
-    entries = chronicle.events([*vaults, stage.router, stage.liquidator])
-    prices = chronicle.prices(stage.ether_feed, stage.dollar_feed)
-    return History(stage, chronicle, start, first_block, names, tuple(entries), prices)
 
 
 # Liquidations
