@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +20,13 @@ from ringfence.deploy import (
     RecordStore,
     Roles,
     deploy,
+    load_chain,
     load_market,
     local_chain,
     make_plan,
 )
-from ringfence.evm import Engine
+from ringfence.evm import Engine, load
+from ringfence.evm.anvil import AnvilEngine, launch
 from tests.support.market import CURATOR, DEPLOYER, GUARDIAN
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +74,27 @@ def deployment(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         chain=local_chain(engine.chain_id),
         roles=Roles(CURATOR.address, GUARDIAN.address),
     )
+
+
+@pytest.fixture
+def testnet() -> Iterator[AnvilEngine]:
+    """A stand-in for Sepolia: tokens and feeds at the addresses that its chain file names."""
+    with launch(chain_id=11_155_111) as engine, engine.automining():
+        chain = load_chain(ROOT / "markets" / "chains" / "11155111.toml")
+        feeds = {"ETH/USD": 2_000 * 10**8, "USDC/USD": 10**8}
+        stand_ins = {
+            chain.tokens["WETH"].address: (local_chain(1).parts[0].artifact, ()),
+            chain.tokens["USDC"].address: (load("PermitToken"), ("USD Coin", "USDC", 6)),
+            chain.uniswap_factory: (local_chain(1).parts[4].artifact, ()),
+            **{
+                chain.feeds[name].address: (load("SettableFeed"), (8, feeds[name]))
+                for name in feeds
+            },
+        }
+        for address, (artifact, arguments) in stand_ins.items():
+            model = engine.deploy(artifact, *arguments)
+            engine.set_code(address, engine.code_at(model))
+            written = model.deployment.state_diff.get(model.address, {})
+            for slot, (_before, after) in written.items():
+                engine.set_storage(address, slot, after)
+        yield engine
