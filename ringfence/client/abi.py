@@ -48,7 +48,9 @@ _FOREIGN: Mapping[str, Sequence[AbiEntry]] = {
     "QuoterV2": (
         _function("quoteExactInput", "bytes uint256", "uint256 uint160[] uint32[] uint256"),
         _function("quoteExactOutput", "bytes uint256", "uint256 uint160[] uint32[] uint256"),
+        _function("factory", "", "address", "view"),
     ),
+    "UniswapV3Factory": (_function("getPool", "address address uint24", "address", "view"),),
 }
 
 

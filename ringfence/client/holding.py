@@ -18,7 +18,6 @@ from ringfence.client.refusals import (
     InitialLtvError,
     NoPermissionError,
     PositionNotOpenError,
-    PriceUnusableError,
     refusal,
 )
 from ringfence.client.units import position_id
@@ -34,13 +33,6 @@ from ringfence.math.health import (
 )
 from ringfence.math.position_slot import PositionSlot
 from ringfence.math.positions import is_reduce_only
-
-
-def usable(price: int) -> int:
-    """Return a price, 1e36; raise PriceUnusableError for 0, which is none."""
-    if price == 0:
-        raise PriceUnusableError
-    return price
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +239,7 @@ class Holder:
         for reason, is_refused in refused.items():
             if is_refused:
                 raise refusal(reason, *facts[reason])
-        value = value_down(after.collateral, usable(state.price_low))
+        value = value_down(after.collateral, self.market.usable(state.price_low))
         if not is_healthy(debt, value, params.initial_ltv):
             ltv = percent(ltv_up(debt, value)) if value else "no collateral"
             raise InitialLtvError(ltv, percent(params.initial_ltv))

@@ -231,8 +231,7 @@ class Market:
         pending = read(
             self.node, "VaultLens", self.periphery.lens, "pending_loss", self.address, list(ids)
         )
-        if pending.price == 0:
-            raise PriceUnusableError
+        self.usable(pending.price)
         return int(pending.loss), int(pending.from_lenders)
 
     # Figures
@@ -240,6 +239,17 @@ class Market:
     def price(self, raw: int) -> Decimal:
         """Return a price of the contracts (1e36) as whole assets per whole collateral."""
         return scaled(raw, PRICE_PLACES + self.asset.decimals - self.collateral.decimals)
+
+    def usable(self, raw: int) -> int:
+        """Return a price, 1e36; raise PriceUnusableError for 0, with the oracle's own word."""
+        if raw:
+            return raw
+        oracle = checksum(self.params.oracle.to_bytes(20, "big"))
+        try:
+            self.node.call(oracle, interface("IPriceOracle").encode("quote"))
+        except Reverted as error:
+            raise PriceUnusableError(error.reason or None) from None
+        raise PriceUnusableError
 
     def price_text(self, raw: int) -> str:
         """Return a price in words, the way round in which it is above one."""

@@ -10,8 +10,8 @@ from fractions import Fraction
 from ringfence.client.errors import InputError
 from ringfence.client.market import Market
 from ringfence.client.plan import read
-from ringfence.client.refusals import NoPoolError, RefusedError
-from ringfence.client.units import Token, scaled
+from ringfence.client.refusals import NoPoolError, RefusedError, ThinPoolError
+from ringfence.client.units import ZERO_ADDRESS, Token, scaled
 from ringfence.evm.uniswap import encode_path, reverse_path
 
 FEES = (100, 500, 3_000, 10_000)
@@ -79,6 +79,17 @@ def _quote(market: Market, path: bytes, exact_in: bool, amount: int) -> int:
     return int(answer[0])
 
 
+def _has_pool(market: Market, sell: Token, buy: Token, fees: Sequence[int]) -> bool:
+    """Return whether two tokens have a pool of any of some fees."""
+    node = market.node
+    factory = str(read(node, "QuoterV2", market.quoter, "factory"))
+    pools = [
+        read(node, "UniswapV3Factory", factory, "getPool", sell.address, buy.address, fee)
+        for fee in fees
+    ]
+    return any(pool != ZERO_ADDRESS for pool in pools)
+
+
 def quote_trade(
     market: Market,
     sell: Token,
@@ -92,7 +103,8 @@ def quote_trade(
     """Return the best trade of two tokens through one pool, of those with the given fees.
 
     `amount` is what is sold if `exact_in`, otherwise what is bought, token units; `slippage` is
-    the share by which the rest may turn out worse. Raises NoPoolError where no pool can do it.
+    the share by which the rest may turn out worse. Raises NoPoolError where there is
+    no such pool, ThinPoolError where none can do it.
     """
     if amount <= 0:
         raise InputError(f"there is nothing to trade between {sell.symbol} and {buy.symbol}")
@@ -105,7 +117,8 @@ def quote_trade(
             # No such pool, or one without the liquidity for this.
             continue
     if not found:
-        raise NoPoolError(
+        kind = ThinPoolError if _has_pool(market, sell, buy, fees) else NoPoolError
+        raise kind(
             f"{(sell if exact_in else buy).text(amount)} at {', '.join(map(fee_text, fees))}"
         )
     other, fee, path = max(found) if exact_in else min(found)

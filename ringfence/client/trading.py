@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ringfence.client.errors import BalanceError, InputError
-from ringfence.client.holding import Holder, usable
+from ringfence.client.holding import Holder
 from ringfence.client.market import Market, MarketState
 from ringfence.client.node import Fact, Transaction
 from ringfence.client.plan import Plan, approvals, read, transaction
@@ -92,7 +92,7 @@ class Trader(Holder):
         times, share = Fraction(parse_leverage(leverage)), parse_share(slippage)
         if times == 1:
             raise InputError(f"{leverage!r} leaves no debt; close the position instead")
-        price = usable(state.price_high)
+        price = market.usable(state.price_high)
         value = value_down(before.collateral, price)
         debt = debt_up(before.scaled_debt, state.sheet.debt_index)
         if value <= debt:
@@ -262,7 +262,7 @@ class Trader(Holder):
         debt = debt_up(scaled, index)
         after = PositionSlot(before.collateral + trade.bought, scaled, 0)
         self._check(state, before, after, self._facts(state, before, after, 0, borrowed))
-        price = usable(state.price_high)
+        price = market.usable(state.price_high)
         token, amount = margin
         return Quote(
             market=market,
@@ -282,7 +282,7 @@ class Trader(Holder):
         self, state: MarketState, salt: int, title: str, trade: Trade, before: PositionSlot
     ) -> Quote:
         market, index = self.market, state.sheet.debt_index
-        price = usable(state.price_high)
+        price = market.usable(state.price_high)
 
         def outlook(bought: int) -> tuple[int, Outlook]:
             least = market.params.min_debt

@@ -13,6 +13,7 @@ from typing import Protocol
 from web3 import Web3
 
 from ringfence.client.abi import Interface, interface
+from ringfence.client.units import ZERO_ADDRESS
 from ringfence.deploy.deployer import Deployer
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import AbiValue, checksum
@@ -27,19 +28,6 @@ PAGE = 1_000
 
 BLOCKS = 10_000
 """The most blocks asked for at once."""
-
-_GET_POOL = Interface(
-    [
-        {
-            "type": "function",
-            "name": "getPool",
-            "stateMutability": "view",
-            "inputs": [{"name": "", "type": kind} for kind in ("address", "address", "uint24")],
-            "outputs": [{"name": "", "type": "address"}],
-        }
-    ]
-)
-_NOWHERE = "0x" + "00" * 20
 
 
 class KeeperError(RingfenceError):
@@ -145,11 +133,12 @@ class Discovery:
             self.ids[checksum(bytes.fromhex(emitter[2:]))][int.from_bytes(topics[2])] = None
 
     def _paths(self, collateral: str, asset: str) -> tuple[bytes, ...]:
+        factory = interface("UniswapV3Factory")
         fees = [
             fee
             for fee in TICK_SPACINGS
-            if self.ask(self.uniswap_factory, _GET_POOL, "getPool", collateral, asset, fee)
-            != _NOWHERE
+            if self.ask(self.uniswap_factory, factory, "getPool", collateral, asset, fee)
+            != ZERO_ADDRESS
         ]
         return tuple(encode_path((collateral, asset), (fee,)) for fee in fees)
 

@@ -21,8 +21,10 @@ from ringfence.client.refusals import (
     PositionNotOpenError,
     PriceUnusableError,
     SoldTooMuchError,
+    ThinPoolError,
     ZeroAmountError,
 )
+from ringfence.evm import load
 from tests.support.client import NEWCOMER, Desk
 from tests.support.market import (
     CURATOR,
@@ -316,6 +318,19 @@ def test_quote_open__bad_words__says_why(
 def test_quote_open__no_pool_at_that_fee__says_so(trader: Trader) -> None:
     with pytest.raises(NoPoolError, match=r"at 1 %; choose another fee"):
         trader.quote_open("1 WETH", "2x", fees=(10_000,))
+
+
+def test_quote_open__pool_too_thin__is_not_told_that_there_is_none(trader: Trader) -> None:
+    with pytest.raises(ThinPoolError, match=r"10,000,000 WETH at .*; trade less"):
+        trader.quote_open("10,000,000 WETH", "2x")
+
+
+def test_quote_open__oracle_reverts__passes_its_word_on(desk: Desk, trader: Trader) -> None:
+    engine, oracle = desk.stage.engine, desk.stage.long.oracle
+    engine.set_code(oracle, engine.code_at(engine.deploy(load("RevertingOracle"), 1)))
+    engine.set_storage(oracle, 0, 1)
+    with pytest.raises(PriceUnusableError, match="unusable: oracle is broken; wait for the oracle"):
+        trader.quote_open("1 WETH", "2x")
 
 
 def test_quote_open__no_price__says_so(desk: Desk, trader: Trader) -> None:
