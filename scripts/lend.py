@@ -6,7 +6,7 @@ import click
 
 from ringfence.client import Lender, Market, MarketState
 from ringfence.client.market import LENS_BATCH, percent
-from ringfence.client.refusals import PriceUnusableError
+from ringfence.client.refusals.vault import PriceUnusableError
 from ringfence.client.units import number_text, parse_amount, scaled
 from scripts._client import Desk, market_option, reads, writes
 

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from ringfence.client import InputError, Market, Position, Trader
-from ringfence.client.refusals import AlreadyOpenError
+from ringfence.client.refusals.periphery import AlreadyOpenError
 from ringfence.client.routes import FEES
 from ringfence.client.units import (
     number_text,

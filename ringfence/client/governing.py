@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ringfence.client.market import Market, MarketState, moment
 from ringfence.client.node import Facts
 from ringfence.client.plan import Plan, transaction
-from ringfence.client.refusals import (
+from ringfence.client.refusals.vault import (
     AnnouncementError,
     CollectionEarlyError,
     ExcessError,

@@ -13,12 +13,12 @@ from ringfence.client.market import Market, MarketState, moment, percent
 from ringfence.client.node import Fact, Transaction
 from ringfence.client.plan import Plan, approvals, transaction
 from ringfence.client.quotes import Outlook, Quote
-from ringfence.client.refusals import (
+from ringfence.client.refusals import refusal
+from ringfence.client.refusals.vault import (
     CollateralError,
     InitialLtvError,
     NoPermissionError,
     PositionNotOpenError,
-    refusal,
 )
 from ringfence.client.units import position_id
 from ringfence.math.balance_sheet import total_debt_up

@@ -9,7 +9,7 @@ from ringfence.client.abi import interface
 from ringfence.client.market import Market, moment
 from ringfence.client.node import Transaction
 from ringfence.client.plan import Plan, approvals, transaction
-from ringfence.client.refusals import CashError, SharesError
+from ringfence.client.refusals.vault import CashError, SharesError
 from ringfence.evm.abi import address_bytes
 
 

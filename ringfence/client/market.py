@@ -14,7 +14,7 @@ from ringfence.client.abi import interface
 from ringfence.client.errors import DeploymentError
 from ringfence.client.node import Node, Web3Node
 from ringfence.client.plan import read
-from ringfence.client.refusals import PriceUnusableError
+from ringfence.client.refusals.vault import PriceUnusableError
 from ringfence.client.units import (
     PRICE_PLACES,
     Token,

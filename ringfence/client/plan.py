@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ringfence.client.abi import interface
 from ringfence.client.errors import BalanceError, DeploymentError, InputError
 from ringfence.client.node import Facts, Node, Receipt, Sender, Transaction
-from ringfence.client.refusals import REFUSALS, RefusedError, TokenTransferError, refusal
+from ringfence.client.refusals import REFUSALS, RefusedError, refusal
+from ringfence.client.refusals.vault import TokenTransferError
 from ringfence.client.units import Token
 from ringfence.evm.abi import AbiValue
 from ringfence.evm.errors import EncodingError, Reverted

@@ -10,7 +10,8 @@ from fractions import Fraction
 from ringfence.client.errors import InputError
 from ringfence.client.market import Market
 from ringfence.client.plan import read
-from ringfence.client.refusals import NoPoolError, RefusedError, ThinPoolError
+from ringfence.client.refusals import RefusedError
+from ringfence.client.refusals.periphery import NoPoolError, ThinPoolError
 from ringfence.client.units import ZERO_ADDRESS, Token, scaled
 from ringfence.evm.uniswap import encode_path, reverse_path
 

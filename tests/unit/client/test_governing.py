@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.client import Governor, Plan, RefusedError
 from ringfence.client.governing import PAUSE_END
-from ringfence.client.refusals import (
+from ringfence.client.refusals.vault import (
     AnnouncementError,
     CapsRaisedError,
     CollectionEarlyError,

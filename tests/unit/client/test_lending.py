@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringfence.client import BalanceError
-from ringfence.client.refusals import CashError, PausedError, SharesError, SupplyCapError
+from ringfence.client.refusals.vault import CashError, PausedError, SharesError, SupplyCapError
 from tests.support.client import NEWCOMER, Desk
 from tests.support.market import CURATOR, DAY, GUARDIAN, TEN_PERCENT, USDC, WETH
 

@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.client import DeploymentError, InputError, Market
 from ringfence.client.market import read_token
-from ringfence.client.refusals import PriceUnusableError
+from ringfence.client.refusals.vault import PriceUnusableError
 from ringfence.client.units import ZERO_ADDRESS
 from ringfence.evm import compile_source, load
 from tests.support.client import NEWCOMER, Desk

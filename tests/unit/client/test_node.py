@@ -26,7 +26,7 @@ from ringfence.client import (
     Web3Sender,
     key_sender,
 )
-from ringfence.client.refusals import NotGuardianError
+from ringfence.client.refusals.vault import NotGuardianError
 from ringfence.evm import Reverted, load
 from ringfence.evm.anvil import AnvilEngine, launch
 from tests.support.market import CASH, CURATOR, STRANGER, TRADER, USDC, WETH, deploy_market

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.client import REFUSALS, RefusedError, refusal
-from ringfence.client.refusals import DebtCapError, UnknownRefusalError
+from ringfence.client.refusals import UnknownRefusalError
+from ringfence.client.refusals.vault import DebtCapError
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 PATTERNS = (

@@ -7,7 +7,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from ringfence.client import InputError, OperatorGrant, Plan, submit, typed_data
-from ringfence.client.refusals import SignatureExpiredError, SignatureInvalidError
+from ringfence.client.refusals.vault import SignatureExpiredError, SignatureInvalidError
 from tests.support.client import NEWCOMER, Desk
 from tests.support.market import DAY, OPERATOR, REDUCE, STRANGER
 

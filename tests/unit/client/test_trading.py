@@ -7,21 +7,23 @@ from decimal import Decimal
 import pytest
 
 from ringfence.client import BalanceError, InputError, RefusedError, Trader
-from ringfence.client.refusals import (
+from ringfence.client.refusals.periphery import (
     BoughtTooLittleError,
+    DeadlineError,
+    NoPoolError,
+    SoldTooMuchError,
+    ThinPoolError,
+)
+from ringfence.client.refusals.vault import (
     CashError,
     CollateralError,
-    DeadlineError,
     DebtCapError,
     InitialLtvError,
     MinDebtError,
     NoPermissionError,
-    NoPoolError,
     PausedError,
     PositionNotOpenError,
     PriceUnusableError,
-    SoldTooMuchError,
-    ThinPoolError,
     ZeroAmountError,
 )
 from ringfence.evm import load
