@@ -25,13 +25,11 @@ from ringfence.evm.engine import (
     MNEMONIC,
     START_TIME,
     Engine,
-    Evidence,
-    Log,
     Receipt,
-    StateDiff,
 )
 from ringfence.evm.errors import EvmError, Reverted, halt_reason
 from ringfence.evm.rpc import Json, JsonRpc, RpcError
+from ringfence.evm.traces import NodeFacts, quantity, unhex
 
 if TYPE_CHECKING:
     from ape.api import ProviderAPI
@@ -51,77 +49,8 @@ _TOP_CALL = {"tracerConfig": {"onlyTopCall": True}}
 _CHANGES = {"tracerConfig": {"diffMode": True}}
 
 
-def _unhex(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
-
-
-def _quantity(value: Json) -> int:
-    """Return a number; nodes write some as hex and some, of late, as numbers."""
-    return int(value, 16) if isinstance(value, str) else int(value)
-
-
 def _hex(address: Addressable) -> str:
     return "0x" + address_bytes(address).hex()
-
-
-class _Facts(Evidence):
-    """What the node said of a transaction right after it; a restore would make it forget."""
-
-    __slots__ = ("_call", "_changes", "_diff", "_receipt")
-
-    def __init__(self, receipt: Json, call: Json, changes: Json) -> None:
-        self._receipt = receipt
-        self._call = call
-        self._changes = changes
-        self._diff: StateDiff | None = None
-
-    @override
-    def gas_used(self) -> int:
-        return _quantity(self._receipt["gasUsed"])
-
-    @override
-    def output(self) -> bytes:
-        return _unhex(self._call.get("output", "0x"))
-
-    def reason(self) -> str:
-        """Return why the transaction failed."""
-        fault = str(self._call.get("error", ""))
-        if fault and fault != "execution reverted":
-            return halt_reason(fault)
-        return decode_revert(self.output())
-
-    @override
-    def logs(self) -> tuple[Log, ...]:
-        return tuple(
-            Log(
-                checksum(_unhex(log["address"])),
-                tuple(_unhex(topic) for topic in log["topics"]),
-                _unhex(log["data"]),
-            )
-            for log in self._receipt["logs"]
-        )
-
-    @override
-    def state_diff(self) -> StateDiff:
-        if self._diff is None:
-            self._diff = _diff(self._changes)
-        return self._diff
-
-
-def _diff(trace: Json) -> StateDiff:
-    """Read a prestate trace in diff mode, which leaves out the words that were or are zero."""
-    diff: StateDiff = {}
-    for address in trace["pre"].keys() | trace["post"].keys():
-        before = trace["pre"].get(address, {}).get("storage", {})
-        after = trace["post"].get(address, {}).get("storage", {})
-        words = {
-            int(slot, 16): (int(before.get(slot, "0x0"), 16), int(after.get(slot, "0x0"), 16))
-            for slot in before.keys() | after.keys()
-        }
-        changed = {slot: pair for slot, pair in words.items() if pair[0] != pair[1]}
-        if changed:
-            diff[checksum(_unhex(address))] = changed
-    return diff
 
 
 class _Mark:
@@ -173,7 +102,7 @@ class AnvilEngine(Engine):
 
     def dump_state(self, file: Path) -> None:
         """Write the chain's state to a file that `launch(state=file)` starts from."""
-        file.write_bytes(gzip.decompress(_unhex(self._rpc.call("anvil_dumpState"))))
+        file.write_bytes(gzip.decompress(unhex(self._rpc.call("anvil_dumpState"))))
 
     def close(self) -> None:
         """Close the connection to the node."""
@@ -248,9 +177,9 @@ class AnvilEngine(Engine):
             raise EvmError(
                 f"the node left transaction {sent} out of its block; is another waiting?"
             )
-        self._timestamp = _quantity(receipt["blockTimestamp"])
-        facts = _Facts(receipt, call, changes)
-        success = _quantity(receipt["status"]) == 1
+        self._timestamp = quantity(receipt["blockTimestamp"])
+        facts = NodeFacts(receipt, call, changes)
+        success = quantity(receipt["status"]) == 1
         created = receipt["contractAddress"] if success and to is None else None
         return Receipt(
             success=success,
@@ -258,7 +187,7 @@ class AnvilEngine(Engine):
             to=None if to is None else checksum(address_bytes(to)),
             revert_reason=None if success else facts.reason(),
             timestamp=self._timestamp,
-            contract_address=None if created is None else checksum(_unhex(created)),
+            contract_address=None if created is None else checksum(unhex(created)),
             decode=decode,
             evidence=facts,
         )
@@ -292,7 +221,7 @@ class AnvilEngine(Engine):
         deadline = time.monotonic() + _MINING_SECONDS
         while time.monotonic() < deadline:
             receipt, pool = self._ask(("eth_getTransactionReceipt", [sent]), ("txpool_status", []))
-            if receipt is not None and _quantity(pool["pending"]) == 0:
+            if receipt is not None and quantity(pool["pending"]) == 0:
                 return
             time.sleep(_POLL_SECONDS)
         raise EvmError(f"the node did not mine {sent} in {_MINING_SECONDS:.0f} s")
@@ -312,13 +241,13 @@ class AnvilEngine(Engine):
             output = self._rpc.call("eth_call", call, "latest", {}, {"time": hex(self._timestamp)})
         except RpcError as error:
             if isinstance(error.data, str):
-                raise Reverted(decode_revert(_unhex(error.data))) from None
+                raise Reverted(decode_revert(unhex(error.data))) from None
             if error.message.startswith(_HALT):
                 raise Reverted(halt_reason(error.message.removeprefix(_HALT))) from None
             if _NO_FUNDS in error.message.lower():
                 raise self._no_funds(call["from"], value) from None
             raise
-        return _unhex(output)
+        return unhex(output)
 
     # State
 
@@ -341,7 +270,7 @@ class AnvilEngine(Engine):
 
     @override
     def code_at(self, address: Addressable) -> bytes:
-        return _unhex(self._rpc.call("eth_getCode", _hex(address), "latest"))
+        return unhex(self._rpc.call("eth_getCode", _hex(address), "latest"))
 
     @override
     def set_code(self, address: Addressable, code: bytes) -> None:

@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from ringfence.evm import Contract, Event, Log, StateDiff, load
 from ringfence.evm.abi import checksum
 from ringfence.evm.rpc import Json, JsonRpc, RpcError
+from ringfence.evm.traces import state_diff
 from ringfence.math import balance_sheet
 from ringfence.math.balance_sheet import BalanceSheet
 
@@ -129,7 +130,7 @@ class Chronicle:
         """Return every storage word that each transaction changed, from the node's own trace."""
         tracer = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
         traces = self.ask(("debug_traceTransaction", [one, tracer]) for one in tx_hashes)
-        return {one: _diff(trace) for one, trace in zip(tx_hashes, traces, strict=True)}
+        return {one: state_diff(trace) for one, trace in zip(tx_hashes, traces, strict=True)}
 
     def receipts(self, tx_hashes: Sequence[str]) -> Mapping[str, Json]:
         """Return the transactions' receipts."""
@@ -147,22 +148,6 @@ class Chronicle:
             ("eth_getBlockTransactionCountByNumber", [hex(block)]) for block in range(last + 1)
         )
         return sum(int(one, 16) for one in counted)
-
-
-def _diff(trace: Json) -> StateDiff:
-    """Read a prestate trace in diff mode, which leaves out the words that were or are zero."""
-    diff: StateDiff = {}
-    for address in trace["pre"].keys() | trace["post"].keys():
-        before = trace["pre"].get(address, {}).get("storage", {})
-        after = trace["post"].get(address, {}).get("storage", {})
-        words = {
-            int(slot, 16): (int(before.get(slot, "0x0"), 16), int(after.get(slot, "0x0"), 16))
-            for slot in before.keys() | after.keys()
-        }
-        changed = {slot: pair for slot, pair in words.items() if pair[0] != pair[1]}
-        if changed:
-            diff[checksum(bytes.fromhex(address[2:]))] = changed
-    return diff
 
 
 # Where a vault keeps its words

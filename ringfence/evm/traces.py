@@ -1,0 +1,80 @@
+"""What a node says of a transaction: receipt, call trace and prestate trace, as evidence."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from ringfence.evm.abi import checksum, decode_revert
+from ringfence.evm.engine import Evidence, Log, StateDiff
+from ringfence.evm.errors import halt_reason
+from ringfence.evm.rpc import Json
+
+
+def unhex(text: str) -> bytes:
+    """Return bytes that a node wrote as 0x and hex digits."""
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def quantity(value: Json) -> int:
+    """Return a number; nodes write some as hex and some, of late, as numbers."""
+    return int(value, 16) if isinstance(value, str) else int(value)
+
+
+class NodeFacts(Evidence):
+    """What the node said of a transaction right after it; a restore would make it forget."""
+
+    __slots__ = ("_call", "_changes", "_diff", "_receipt")
+
+    def __init__(self, receipt: Json, call: Json, changes: Json) -> None:
+        self._receipt = receipt
+        self._call = call
+        self._changes = changes
+        self._diff: StateDiff | None = None
+
+    @override
+    def gas_used(self) -> int:
+        return quantity(self._receipt["gasUsed"])
+
+    @override
+    def output(self) -> bytes:
+        return unhex(self._call.get("output", "0x"))
+
+    def reason(self) -> str:
+        """Return why the transaction failed."""
+        fault = str(self._call.get("error", ""))
+        if fault and fault != "execution reverted":
+            return halt_reason(fault)
+        return decode_revert(self.output())
+
+    @override
+    def logs(self) -> tuple[Log, ...]:
+        return tuple(
+            Log(
+                checksum(unhex(log["address"])),
+                tuple(unhex(topic) for topic in log["topics"]),
+                unhex(log["data"]),
+            )
+            for log in self._receipt["logs"]
+        )
+
+    @override
+    def state_diff(self) -> StateDiff:
+        if self._diff is None:
+            self._diff = state_diff(self._changes)
+        return self._diff
+
+
+def state_diff(trace: Json) -> StateDiff:
+    """Read a prestate trace in diff mode, which leaves out the words that were or are zero."""
+    diff: StateDiff = {}
+    for address in trace["pre"].keys() | trace["post"].keys():
+        before = trace["pre"].get(address, {}).get("storage", {})
+        after = trace["post"].get(address, {}).get("storage", {})
+        words = {
+            int(slot, 16): (int(before.get(slot, "0x0"), 16), int(after.get(slot, "0x0"), 16))
+            for slot in before.keys() | after.keys()
+        }
+        changed = {slot: pair for slot, pair in words.items() if pair[0] != pair[1]}
+        if changed:
+            diff[checksum(unhex(address))] = changed
+    return diff
