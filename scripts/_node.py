@@ -18,9 +18,9 @@ from ape.logging import LogLevel, logger
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from ringfence.client.units import ZERO_ADDRESS
 from ringfence.deploy import RecordStore, Web3Deployer, record_path
 from ringfence.deploy.errors import DeployError, TransactionError
-from ringfence.deploy.plan import ZERO
 from ringfence.deploy.web3_deployer import connection_problem
 from ringfence.errors import RingfenceError
 from ringfence.evm import EvmError
@@ -100,7 +100,7 @@ class Node:
         def refuse(_fields: Mapping[str, Any]) -> bytes:
             raise DeployError("this command signs nothing")
 
-        return Web3Deployer(self.web3, ZERO, refuse)
+        return Web3Deployer(self.web3, ZERO_ADDRESS, refuse)
 
     def deployer(self, account: AccountAPI) -> Web3Deployer:
         """Return a deployer that signs with one of Ape's accounts."""

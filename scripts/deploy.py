@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ringfence.client.units import ZERO_ADDRESS
 from ringfence.deploy import (
     Chain,
     Deployer,
@@ -38,7 +39,6 @@ from ringfence.deploy import (
     to_do,
 )
 from ringfence.deploy.local import DEFAULT_PRICES
-from ringfence.deploy.plan import ZERO
 from ringfence.deploy.playground import UNISWAP_PARTS, furnish
 from ringfence.deploy.record import VAULTS
 from ringfence.deploy.steps import Step, VaultCreation
@@ -142,7 +142,7 @@ def _market_table(plan: Plan) -> Table:
         table.add_row(name.replace("_", " "), *(f"{one.normalize():f}" for one in shares))
     for role in ("curator", "guardian"):
         holders = [vault.arguments[role] for vault in vaults]
-        table.add_row(role, *("none" if one == ZERO else one for one in holders))
+        table.add_row(role, *("none" if one == ZERO_ADDRESS else one for one in holders))
     return table
 
 
@@ -236,7 +236,7 @@ def cli(
         console.print(f"{store.path} is of a chain that is gone; starting anew")
         store.save(record := Record(chain_id=node.chain_id))
     roles = Roles(
-        _role("--curator", curator, deployer.account), _role("--guardian", guardian, ZERO)
+        _role("--curator", curator, deployer.account), _role("--guardian", guardian, ZERO_ADDRESS)
     )
     chain = _chain(node, chain_file, expected, playground=playground)
     plan = make_plan(wanted, chain, roles, expected, record)

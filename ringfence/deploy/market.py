@@ -18,7 +18,8 @@ from pydantic import Field, model_validator
 
 from ringfence.deploy.errors import FileError
 from ringfence.deploy.files import Number, Table, read, refuse
-from ringfence.deploy.units import MAX_RATE_PER_YEAR, WAD, to_wad
+from ringfence.deploy.units import MAX_RATE_PER_YEAR, to_wad
+from ringfence.math.fixed_point import WAD
 
 MIN_LTV_GAP = Decimal("0.005")
 MAX_BETA = Decimal(2)

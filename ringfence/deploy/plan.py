@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
+from ringfence.client.units import ZERO_ADDRESS
 from ringfence.deploy.chain import Chain, Sequencer
 from ringfence.deploy.errors import FileError, PlanError
 from ringfence.deploy.market import (
@@ -36,8 +37,7 @@ from ringfence.deploy.steps import (
 )
 from ringfence.deploy.units import show, to_price, to_rate, to_units, to_wad
 
-ZERO = "0x" + "00" * 20
-_UNUSED = {"feed": ZERO, "heartbeat": 0, "min_answer": 0, "max_answer": 0}
+_UNUSED = {"feed": ZERO_ADDRESS, "heartbeat": 0, "min_answer": 0, "max_answer": 0}
 _CHECKED_ONCE = frozenset({"reference_price", "tolerance"})
 
 
@@ -46,7 +46,7 @@ class Roles:
     """Who governs the vaults, by address; a guardian of zero is none."""
 
     curator: str
-    guardian: str = ZERO
+    guardian: str = ZERO_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ class _Units:
 def sequencer_config(sequencer: Sequencer | None) -> Value:
     """Return ChainlinkOracle's argument for a chain's sequencer."""
     if sequencer is None:
-        return {"feed": ZERO, "grace_period": 0}
+        return {"feed": ZERO_ADDRESS, "grace_period": 0}
     return {"feed": sequencer.address, "grace_period": sequencer.grace_period}
 
 

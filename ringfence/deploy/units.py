@@ -5,11 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-WAD = 10**18
-"""LTVs, rates and shares of something: 1e18 is one."""
+from ringfence.math.fixed_point import PRICE_SCALE, WAD
+from ringfence.math.rates import SECONDS_PER_YEAR
 
-PRICE_SCALE = 10**36
-SECONDS_PER_YEAR = 31_536_000
 MAX_RATE_PER_YEAR = Decimal(3)
 """The vault clamps every rate to 300 % a year."""
 
