@@ -312,7 +312,7 @@ def show(desk: Desk, market_name: str | None, closed: bool) -> None:
         return
     table = Table(title=f"Positions of {account.address}", title_justify="left")
     for column in ("market", "salt", "collateral", "debt", "LTV", "liquidation at", "state"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for name, one in found:
         table.add_row(*_row(name, one))
     desk.console.print(table if found else f"{account.address} has no positions")
