@@ -68,7 +68,12 @@ class NodeCommand(ConnectedProviderCommand):
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    # What Ape says of a node that ape-config.yaml leaves to the environment.
+    variable = line.removeprefix("Invalid uri: $")
+    if variable != line:
+        return f"{variable} is not set; give it the URL of a node of that network"
+    return line
 
 
 @dataclass(frozen=True, slots=True)

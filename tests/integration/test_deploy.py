@@ -353,6 +353,25 @@ def test_commands__no_node__one_line(shell: Shell) -> None:
     assert shell.fails("deploy") == "No (supported) node found on 'http://127.0.0.1:1'."
 
 
+@pytest.mark.parametrize(
+    ("network", "variable"), [("mainnet", "ETH_RPC_URL"), ("sepolia", "SEPOLIA_RPC_URL")]
+)
+def test_ape_run__node_of_a_public_chain_not_named__says_how(network: str, variable: str) -> None:
+    command = [Path(sys.executable).parent / "ape", "run", "deploy", "--network"]
+    environment = {name: value for name, value in os.environ.items() if name != variable}
+    done = subprocess.run(
+        [*command, f"ethereum:{network}:node"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"error: {variable} is not set; give it the URL of a node of that network"
+    )
+
+
 def test_ape_run__as_people_type_it__deploys(anvil_node: AnvilEngine, tmp_path: Path) -> None:
     record = tmp_path / "record.json"
     command = [Path(sys.executable).parent / "ape", "run", "deploy", market_path(SHORT)]
