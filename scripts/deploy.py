@@ -113,7 +113,7 @@ def _furnish(record: Record, account: str, prices: Mapping[str, Decimal]) -> Non
     """Give a local chain what trading needs; its clock catches up with ours first."""
     engine = AnvilEngine.from_ape()
     try:
-        engine.set_next_timestamp(max(engine.timestamp, int(time.time())))
+        engine.set_next_timestamp(max(engine.timestamp + 1, int(time.time())))
         furnish(engine, record, account, prices)
     finally:
         engine.close()
