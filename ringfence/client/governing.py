@@ -15,6 +15,7 @@ from ringfence.client.refusals.vault import (
     NotGuardianError,
     NotPendingCuratorError,
 )
+from ringfence.client.units import ZERO_ADDRESS
 from ringfence.evm.abi import AbiValue
 from ringfence.math.authority import COLLECTION_DELAY, COLLECTION_EXPIRY, MAX_PAUSE
 
@@ -121,8 +122,8 @@ class Governor:
     ) -> Plan:
         offices: Facts = {
             NotCuratorError.reason: (self.address, state.curator),
-            NotGuardianError.reason: (self.address, f"{state.curator}, {state.guardian}"),
-            NotPendingCuratorError.reason: (self.address, state.pending_curator),
+            NotGuardianError.reason: (self.address, _named(state.curator, state.guardian)),
+            NotPendingCuratorError.reason: (self.address, _named(state.pending_curator)),
         }
         one = transaction(
             "MarginVault",
@@ -133,3 +134,8 @@ class Governor:
             facts={**offices, **(facts or {})},
         )
         return Plan(self.market.node, self.address, (one,))
+
+
+def _named(*offices: str) -> str:
+    """Return the holders of some offices in words, vacant ones left out."""
+    return ", ".join(one for one in offices if one != ZERO_ADDRESS) or "nobody"

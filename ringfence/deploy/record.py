@@ -124,8 +124,12 @@ class RecordStore:
             return Record(chain_id=chain_id)
         try:
             record = Record.model_validate_json(self.path.read_bytes())
-        except (ValidationError, OSError) as error:
-            reason = str(error).splitlines()[0]
+        except OSError as error:
+            raise FileError(str(self.path), [f"cannot be read: {error.strerror}"]) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            reason = f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"
             raise FileError(
                 str(self.path), [f"is not a deployment record: {reason}; restore it from git"]
             ) from None

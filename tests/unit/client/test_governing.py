@@ -96,3 +96,9 @@ def test_pause__twice_in_a_row__tells_when_again(desk: Desk) -> None:
     desk.stage.engine.advance(2 * DAY)
     with pytest.raises(PauseAgainError, match=r"limit not before 20\d\d"):
         desk.send(governor.pause(DAY))
+
+
+def test_accept__nobody_is_named__says_so(desk: Desk) -> None:
+    plan = Governor(desk.long, STRANGER.address).accept()
+    with pytest.raises(NotPendingCuratorError, match=r"limit nobody"):
+        desk.send(plan)
