@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gas import peers
-from benchmarks.gas.anvil import AnvilError
 from benchmarks.gas.measure import DisagreementError, Measurement, measure
 from benchmarks.gas.report import (
     AIM_PERCENT,
@@ -23,6 +22,7 @@ from benchmarks.gas.report import (
     parts_of,
     tightest,
 )
+from ringfence.evm import EvmError
 
 RESULT = Path(__file__).resolve().parents[1] / "gas.json"
 WIDTH = 140
@@ -101,7 +101,7 @@ def main() -> int:
     complaints = Console(stderr=True)
     try:
         measurement = measure()
-    except (AnvilError, DisagreementError) as error:
+    except (DisagreementError, EvmError) as error:
         complaints.print(f"make bench: {error}", style="red")
         return 1
     text = json.dumps(as_json(measurement), indent=2) + "\n"

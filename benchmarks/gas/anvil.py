@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,15 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.gas.scenes import Scene
+from ringfence.evm import EvmError
 from ringfence.evm.abi import checksum
+from ringfence.evm.anvil import launch
+from ringfence.evm.rpc import JsonRpc, RpcError
 from ringfence.evm.state import AccountState, unpack
 
 GAS_LIMIT = 10_000_000
 _WEALTH = 10**24
-
-
-class AnvilError(Exception):
-    """Anvil did not start, refused a request, or the transaction failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +54,16 @@ class Mined:
 class Anvil:
     """A running anvil that mines when it is told to."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, node: JsonRpc) -> None:
+        self._node = node
 
     def rpc(self, *calls: tuple[str, list[Any]]) -> list[Any]:
-        """Send a batch of requests and return their results; raise AnvilError if one fails."""
-        requests = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-            for number, (method, params) in enumerate(calls)
-        ]
-        connection = http.client.HTTPConnection(self._host, timeout=60)
-        try:
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/", json.dumps(requests), headers)
-            answers = json.load(connection.getresponse())
-        finally:
-            connection.close()
-        answers.sort(key=lambda answer: answer["id"])
-        for (method, _params), answer in zip(calls, answers, strict=True):
-            if "error" in answer:
-                raise AnvilError(f"anvil refused {method}: {answer['error']}")
-        return [answer["result"] for answer in answers]
+        """Send a batch of requests and return their results; raise EvmError if one fails."""
+        answers = self._node.batch(list(calls))
+        for answer in answers:
+            if isinstance(answer, RpcError):
+                raise answer
+        return answers
 
     def load(self, accounts: Mapping[bytes, AccountState]) -> None:
         """Write the code, nonce and storage of every account, and make each of them rich."""
@@ -113,7 +99,7 @@ class Anvil:
         )
         self.rpc(("evm_revert", [mark]))
         if int(receipt["status"], 16) != 1:
-            raise AnvilError(f"{scene.name} failed: {trace.get('revertReason', 'no reason')}")
+            raise EvmError(f"{scene.name} failed: {trace.get('revertReason', 'no reason')}")
         events = (
             Event(log["address"].lower(), len(log["topics"]), len(log["data"]) // 2 - 1)
             for log in receipt["logs"]
@@ -132,24 +118,12 @@ def _frames(calls: list[dict[str, Any]]) -> Iterator[Frame]:
 @contextmanager
 def running(hardfork: str) -> Iterator[Anvil]:
     """Start anvil on a free port under a hard fork's rules, and stop it in the end."""
-    command = ["anvil", "--port", "0", "--hardfork", hardfork]
-    command += ["--auto-impersonate", "--no-mining", "--timestamp", "1"]
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    except FileNotFoundError:
-        raise AnvilError("anvil is not on PATH; run `make setup`, then `make bench`") from None
-    try:
-        yield Anvil(_host(process))
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-
-
-def _host(process: subprocess.Popen[str]) -> str:
-    for line in process.stdout or ():
-        if line.startswith("Listening on "):
-            return line.split()[-1]
-    raise AnvilError("anvil ended before it listened")
+    with launch(hardfork=hardfork, timestamp=1) as engine:
+        node = JsonRpc(engine.url)
+        try:
+            yield Anvil(node)
+        finally:
+            node.close()
 
 
 def version() -> str:
