@@ -258,6 +258,17 @@ def close(
     desk.execute(plan, f"To close position {number}", quoted.rows(), quoted.facts())
 
 
+@writes(cli, "revoke")
+@market_option
+def revoke(desk: Desk, market_name: str | None) -> None:
+    """Take back what the router may do with the account's positions in a market."""
+    trader = _trader(desk, market_name)
+    plan, market = trader.revoke(), trader.market
+    rows = [("market", market.name), ("router", market.router)]
+    facts = {"market": market.address, "router": market.router}
+    desk.execute(plan, "To take the router's permissions back", rows, facts)
+
+
 def _row(name: str, one: Position) -> tuple[str, ...]:
     market = one.market
     if not one.is_open:

@@ -198,6 +198,29 @@ class Trader(Holder):
             ),
         )
 
+    def revoke(self) -> Plan:
+        """Plan to take back whatever the router may do with this account's positions here.
+
+        Raises InputError when it may do nothing.
+        """
+        market = self.market
+        if not market.read("operator_permissions", self.address, market.router)[0]:
+            raise InputError(
+                f"the router has no permission in {market.name} from {self.address}; there is "
+                "nothing to take back"
+            )
+        return self._plan(
+            transaction(
+                "MarginVault",
+                market.address,
+                f"forbid the router to act on your positions in {market.name}",
+                "set_operator",
+                market.router,
+                0,
+                0,
+            )
+        )
+
     # Inside
 
     def _payable(self) -> tuple[Token, ...]:

@@ -124,6 +124,36 @@ def test_close__each_way__closes(terminal: Terminal, words: tuple[str, ...]) -> 
     assert not terminal.desk.long.position(NEWCOMER.address, 1).is_open
 
 
+def test_revoke__after_a_trade__leaves_the_router_nothing(terminal: Terminal) -> None:
+    market = terminal.desk.long
+    granted = lambda: market.read(  # noqa: E731
+        "operator_permissions", NEWCOMER.address, market.router
+    )
+    terminal.does(cli, *OPEN)
+    held, slot = granted(), market.slot(NEWCOMER.address, 1)
+    assert held[0] != 0
+    what = "forbid the router to act on your positions in Ringfence USDC"
+    planned = terminal.tells(cli, "revoke", *LONG, "--dry-run")
+    assert (planned["planned"], planned["sent"]) == ([what], [])
+    assert granted() == held
+    assert "nothing sent" in terminal.does(cli, "revoke", *LONG, "--dry-run")
+    assert "Send? [y/N]" in terminal.run(cli, "revoke", *LONG, typed="n\n").output
+    assert granted() == held
+    done = terminal.tells(cli, "revoke", *LONG, "--yes")
+    assert [one["what"] for one in done["sent"]] == [what]
+    assert done["quote"] == {"market": market.address, "router": market.router}
+    assert tuple(granted()) == (0, 0)
+    assert market.slot(NEWCOMER.address, 1) == slot
+    # The next trade asks for it again.
+    again = terminal.tells(cli, "adjust", *LONG, "1", "--leverage", "2x", "--dry-run")
+    assert again["planned"][0] == "let the router act on your positions in Ringfence USDC"
+
+
+def test_revoke__nothing_granted__one_line(terminal: Terminal) -> None:
+    line = terminal.refuses(cli, "revoke", *LONG, "--yes")
+    assert line.startswith("the router has no permission in Ringfence USDC")
+
+
 def test_repay__all__own_or_anothers_debt(terminal: Terminal) -> None:
     terminal.desk.stage.open_standard(terminal.desk.stage.long)
     terminal.does(cli, "repay", *LONG, "1", "all", "--owner", TRADER.address, "--yes")
