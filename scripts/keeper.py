@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from ringfence.client.units import ZERO_ADDRESS, Token, parse_amount, parse_duration
+from ringfence.client.market import read_token
+from ringfence.client.node import Web3Node
+from ringfence.client.units import MAX_SALT, ZERO_ADDRESS, Token, parse_amount, parse_duration
 from ringfence.deploy import Record
 from ringfence.deploy.steps import FACTORY
+from ringfence.errors import RingfenceError
+from ringfence.evm.abi import checksum
 from ringfence.keeper import Discovery, Executor, Keeper, Policy, Round, Web3Logs
 from scripts._node import Node, NodeCommand, connected, fail, find_account
 
@@ -68,19 +74,46 @@ def _data(seen: Round) -> dict[str, object]:
     }
 
 
-def _show(seen: Round, console: Console) -> None:
+def _short(address: str) -> str:
+    return f"{address[:6]}…{address[-4:]}"
+
+
+def _token(node: Node, address: str) -> Token:
+    """Return a token for the table, in raw units where it does not say its decimals.
+
+    Anyone may create a vault: what its token answers must not stop the keeper.
+    """
+    try:
+        token = read_token(Web3Node(node.web3), address)
+    except RingfenceError:
+        return Token(address, f"units of {_short(address)}", 0)
+    symbol = "".join(one for one in token.symbol if one.isprintable())
+    return replace(token, symbol=symbol)
+
+
+def _show(
+    seen: Round, console: Console, names: Mapping[str, str], tokens: Mapping[str, Token]
+) -> None:
+    """Print a round; `names` and `tokens` are the markets' ids and assets, by vault."""
     candidates = [(market, one) for market in seen.state for one in market.candidates]
     if not candidates:
         console.print("Nothing is due.")
         return
-    chosen = {target.position_id for action in seen.actions for target in action.targets}
+    chosen = {
+        (action.vault, target.position_id) for action in seen.actions for target in action.targets
+    }
     table = Table(title="Due for liquidation", title_justify="left")
-    for name in ("vault", "position", "profit, asset units", "loss, asset units", ""):
+    for name in ("market", "owner", "salt", "profit", "loss", ""):
         table.add_column(name, overflow="fold")
     for market, one in candidates:
-        profit = "would revert" if one.profit is None else f"{one.profit:,}"
-        verdict = "liquidate" if one.position_id in chosen else "leave"
-        table.add_row(market.vault, hex(one.position_id), profit, f"{one.loss:,}", verdict)
+        owner = checksum((one.position_id >> 96).to_bytes(20, "big"))
+        asset = tokens[market.vault]
+        profit = "would revert" if one.profit is None else asset.text(one.profit, 6)
+        loss = asset.text(one.loss, 6) if one.loss else "none"
+        verdict = "liquidate" if (market.vault, one.position_id) in chosen else "leave"
+        name = names.get(market.vault, _short(market.vault))
+        row = (name, _short(owner), str(one.position_id & MAX_SALT), profit, loss, verdict)
+        table.add_row(*map(escape, row))
     console.print(table)
     for outcome in seen.outcomes:
         verdict = "done" if outcome.success else f"failed: {outcome.reason}"
@@ -139,7 +172,7 @@ def cli(
             who = keeper.executor.account.account
             click.confirm(f"Send liquidations from {who}?", abort=True, err=as_json)
         keeper.allow_losses()
-    console = Console()
+    console, names = Console(), {address: name for name, address in record.vaults.items()}
     while True:
         now = replace(keeper.policy, gas_price=int(node.web3.eth.gas_price))
         keeper = replace(keeper, policy=now)
@@ -147,7 +180,9 @@ def cli(
         if as_json:
             click.echo(json.dumps(_data(seen)))
         else:
-            _show(seen, console)
+            due = [one.vault for one in seen.state if one.candidates]
+            assets = {one: _token(node, keeper.discovery.vaults[one].asset) for one in due}
+            _show(seen, console, names, assets)
         if once:
             return
         time.sleep(pause)

@@ -211,7 +211,9 @@ def command() -> Iterator[Any]:
 def typed(command: Any, scene: Scene, *words: str) -> Typed:
     where = ("--network", scene.engine.url, "--record", str(scene.record), "--once")
     with scene.engine.automining():
-        return CliRunner(mix_stderr=False).invoke(command, [*words, *where])
+        # As wide as the guide's examples.
+        runner = CliRunner(mix_stderr=False, env={"COLUMNS": "100"})
+        return runner.invoke(command, [*words, *where])
 
 
 def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
@@ -233,6 +235,35 @@ def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) ->
     assert [one["success"] for one in sent["outcomes"]] == [True]
     assert scene.held(DEPLOYER.address) > before
     assert scene.words()[0] != words[0]
+
+
+def test_keeper__due__table_names_market_owner_and_salt_in_whole_tokens(
+    command: Any, scene: Scene
+) -> None:
+    scene.fall(180)
+    [candidate] = json.loads(typed(command, scene, "--dry-run", "--json").stdout)["candidates"]
+    assert isinstance(candidate["profit"], int)
+    shown = typed(command, scene, "--dry-run").stdout.splitlines()
+    [row] = [line for line in shown if LONG in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    profit = f"{Decimal(candidate['profit']) / 10**6:,f}".rstrip("0").rstrip(".")
+    owner = f"{TRADER[:6]}…{TRADER[-4:]}"
+    assert cells == [LONG, owner, "1", f"{profit} USDC", "none", "liquidate"]
+    assert max(map(len, shown)) <= 100
+    assert sum(line.startswith("│") for line in shown) == 1, "the row is folded"
+
+
+def test_keeper__market_of_no_record__shows_its_vault(
+    command: Any, scene: Scene, tmp_path: Path
+) -> None:
+    scene.fall(180)
+    data = json.loads(scene.record.read_text())
+    del data["contracts"][f"vaults/{LONG}"]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(data))
+    shown = typed(command, replace(scene, record=path), "--dry-run").stdout
+    vault = scene.long.vault.address
+    assert f"{vault[:6]}…{vault[-4:]}" in shown
 
 
 def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> None:
