@@ -59,7 +59,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
+def standing_scene() -> Iterator[Scene]:
     with launch() as engine, engine.automining():
         made = deploy_market(engine)
         made.deposit(CASH)
@@ -69,6 +69,22 @@ def scene() -> Iterator[Scene]:
         made.give(made.collateral, TRADER, 100 * WETH)
         made.asset.mint(TRADER, 10_000 * USDC)
         yield Scene(engine, web3, market, made, lens)
+
+
+@pytest.fixture
+def scene(standing_scene: Scene) -> Iterator[Scene]:
+    """The scene for one test; what the test does is undone."""
+    mark = standing_scene.engine.snapshot()
+    yield standing_scene
+    standing_scene.engine.restore(mark)
+
+
+@pytest.fixture
+def opened(scene: Scene) -> Scene:
+    """The scene with the trader's position 1: 2 WETH against 1,000 USDC."""
+    trader, sender = Trader(scene.market, TRADER.address), key_sender(scene.web3, TRADER.key.hex())
+    trader.adjust(1, 2 * WETH, 1_000 * USDC).send(sender)
+    return scene
 
 
 def test_key_sender__signs_here__and_the_position_is_there(scene: Scene) -> None:
@@ -82,13 +98,15 @@ def test_key_sender__signs_here__and_the_position_is_there(scene: Scene) -> None
     assert scene.market.position_ids(TRADER.address) == [position.id]
 
 
-def test_web3_sender__without_a_signer__the_node_signs(scene: Scene) -> None:
+def test_web3_sender__without_a_signer__the_node_signs(opened: Scene) -> None:
+    scene = opened
     trader = Trader(scene.market, TRADER.address)
     trader.top_up(1, WETH).send(Web3Sender(scene.web3, TRADER.address))
     assert scene.market.position(TRADER.address, 1).collateral == 3
 
 
-def test_send__estimated_in_the_block_of_an_accrual__has_gas_for_the_next(scene: Scene) -> None:
+def test_send__estimated_in_the_block_of_an_accrual__has_gas_for_the_next(opened: Scene) -> None:
+    scene = opened
     trader, sender = Trader(scene.market, TRADER.address), key_sender(scene.web3, TRADER.key.hex())
     for _ in range(2):
         # The node estimates on the block of the accrual, and mines the next one later.
@@ -98,10 +116,11 @@ def test_send__estimated_in_the_block_of_an_accrual__has_gas_for_the_next(scene:
             RPCEndpoint("evm_setNextBlockTimestamp"), [scene.engine.timestamp]
         )
         trader.adjust(1, -WETH // 10, 0).send(sender)
-    assert scene.market.position(TRADER.address, 1).collateral == Decimal("2.8")
+    assert scene.market.position(TRADER.address, 1).collateral == Decimal("1.8")
 
 
-def test_send__fails_in_its_block__says_why(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send__fails_in_its_block__says_why(opened: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = opened
     trader, sender = Trader(scene.market, TRADER.address), Web3Sender(scene.web3, TRADER.address)
     (one,) = trader.adjust(1, -WETH // 10, 0).transactions
     send = Web3Sender._send
