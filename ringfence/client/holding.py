@@ -101,6 +101,7 @@ class Holder:
             expected=then,
             worst=then,
             interest_units=market.interest_per_day(state, moved, after.scaled_debt),
+            opens=before.collateral == 0,
         )
 
     def top_up(self, salt: int, amount: int, *, owner: str | None = None) -> Plan:

@@ -60,7 +60,8 @@ class Outlook:
 class Quote:
     """A trade through the router, and the position after it, as expected and at worst.
 
-    `margin` in units of its token (0 for none), `interest_units` the first day's in asset units.
+    `margin` in units of its token (0 for none), `interest_units` the first day's in asset units;
+    `opens` says whether nothing was open before.
     """
 
     market: Market = field(repr=False)
@@ -72,6 +73,7 @@ class Quote:
     expected: Outlook
     worst: Outlook
     interest_units: int
+    opens: bool
 
     @property
     def liquidation_price(self) -> Decimal:
@@ -84,9 +86,12 @@ class Quote:
         return self.market.asset.whole(self.interest_units)
 
     @property
-    def greatest_loss(self) -> Decimal:
-        """All that can be lost: the margin, whole tokens. No other position can be touched."""
-        return self.margin_token.whole(self.margin)
+    def greatest_loss(self) -> Decimal | None:
+        """All that can be lost: the margin, whole tokens. No other position can be touched.
+
+        None where the position was open before: what is added now is only a part of its margin.
+        """
+        return self.margin_token.whole(self.margin) if self.opens else None
 
     @property
     def slippage(self) -> Decimal:
@@ -108,15 +113,16 @@ class Quote:
     def facts(self) -> dict[str, object]:
         """Return the quote for programs: whole tokens and shares as decimal text."""
         trade, slippage = self.trade, f"{self.slippage:f}"
+        margin = f"{self.margin_token.whole(self.margin):f} {self.margin_token.symbol}"
         return {
             "market": self.market.address,
             "salt": self.salt,
-            "margin": f"{self.greatest_loss:f} {self.margin_token.symbol}",
+            "margin": margin,
             "trade": None if trade is None else _trade_facts(self, trade) | {"slippage": slippage},
             "expected": self.expected.facts(),
             "worst": self.worst.facts(),
             "interest_per_day": f"{self.interest_per_day:f}",
-            "greatest_loss": f"{self.greatest_loss:f} {self.margin_token.symbol}",
+            "greatest_loss": margin if self.opens else None,
         }
 
     def rows(self) -> list[tuple[str, str]]:
@@ -124,7 +130,8 @@ class Quote:
         market, expected, worst = self.market, self.expected, self.worst
         rows = [("position", f"{market.name}, salt {self.salt}")]
         if self.margin:
-            rows.append(("margin", self.margin_token.text(self.margin)))
+            label = "margin" if self.opens else "margin added"
+            rows.append((label, self.margin_token.text(self.margin)))
         if self.trade is not None:
             sell, buy = market.asset, market.collateral
             if self.sells_collateral:
@@ -155,7 +162,7 @@ class Quote:
                 ("liquidation price", prices),
                 ("interest a day", market.asset.text(self.interest_units)),
             ]
-        if self.margin:
+        if self.opens:
             rows.append(("greatest loss", f"{self.margin_token.text(self.margin)}: the margin"))
         return rows
 

@@ -299,6 +299,7 @@ class Trader(Holder):
                 market, before.collateral + trade.least_bought, debt - borrowed + most, price
             ),
             interest_units=market.interest_per_day(state, borrowed, scaled),
+            opens=amount > 0,
         )
 
     def _quote_decrease(
@@ -325,6 +326,7 @@ class Trader(Holder):
             expected=expected,
             worst=outlook(trade.least_bought)[1],
             interest_units=market.interest_per_day(state, -trade.bought, scaled),
+            opens=False,
         )
 
     def _increase(self, name: str, quote: Quote, deadline: int) -> Plan:

@@ -116,6 +116,18 @@ def test_journey__every_command__changes_what_it_says(terminal: Terminal) -> Non
     assert not position().is_open
 
 
+def test_top_up__of_a_margin__does_not_call_it_all_that_can_be_lost(terminal: Terminal) -> None:
+    opening = terminal.does(cli, *DIRECT)
+    assert "greatest loss" in opening
+    assert "2 WETH: the margin" in opening
+    shown = terminal.does(cli, "top-up", *LONG, "1", "0.5 WETH", "--dry-run")
+    assert "margin added" in shown
+    assert "greatest loss" not in shown
+    told = terminal.tells(cli, "top-up", *LONG, "1", "0.5 WETH", "--dry-run")["quote"]
+    assert Decimal(told["margin"].split()[0]) == Decimal("0.5")
+    assert told["greatest_loss"] is None
+
+
 @pytest.mark.parametrize("words", [(), ("--pay-in", "USDC"), ("--own-funds",)])
 def test_close__each_way__closes(terminal: Terminal, words: tuple[str, ...]) -> None:
     terminal.does(cli, *DIRECT)

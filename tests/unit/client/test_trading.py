@@ -380,7 +380,7 @@ def test_set_leverage__as_quoted__comes_true(desk: Desk, title: str, leverage: s
     times = Decimal(leverage[:-1])
     assert position.ltv is not None
     assert abs(position.ltv - (1 - 1 / times)) < PERCENT
-    assert quote.greatest_loss == 0
+    assert quote.greatest_loss is None
 
 
 def test_quote_leverage__under_water__says_what_to_do(desk: Desk, trader: Trader) -> None:
