@@ -31,7 +31,7 @@ from ringfence.client import (
     Web3Sender,
 )
 from ringfence.client.units import parse_address
-from scripts._node import connected, find_account, one_line_errors
+from scripts._node import connected, find_account, one_line_errors, refuse_empty
 
 Rows: TypeAlias = Sequence[tuple[str, str]]
 Command: TypeAlias = Callable[..., None]
@@ -129,7 +129,9 @@ def _opened(
             account = find_account(alias, node)
             return Web3Sender(node.web3, account.address, node.deployer(account).signer)
 
-        yield Ringfence.open(node.web3, node.store(record).path, quoter=quoter), find
+        ringfence = Ringfence.open(node.web3, node.store(record).path, quoter=quoter)
+        refuse_empty(node)
+        yield ringfence, find
 
 
 _READ = (

@@ -133,6 +133,12 @@ def connected() -> Node:
     return Node(provider.web3, chain_id, local or simulated, local, simulated and not local)
 
 
+def refuse_empty(node: Node) -> None:
+    """Raise DeployError on a local chain without a block: where Ape starts a node of its own."""
+    if node.local and not node.web3.eth.block_number:
+        raise DeployError("this chain is empty; pass --network with your node's URL, or deploy")
+
+
 def find_account(alias: str | None, node: Node) -> AccountAPI:
     """Return the account called `alias`; on a local chain or a fork the first test account is one.
 

@@ -21,7 +21,7 @@ from ringfence.deploy.steps import FACTORY
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import checksum
 from ringfence.keeper import Discovery, Executor, Keeper, Policy, Round, Web3Logs
-from scripts._node import Node, NodeCommand, connected, fail, find_account
+from scripts._node import Node, NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
 
@@ -156,6 +156,7 @@ def cli(
     record = node.store(record_file).load(node.chain_id)
     if "liquidator" not in record.contracts:
         fail(f"nothing is deployed on chain {node.chain_id}; run deploy first, or pass --record")
+    refuse_empty(node)
     keeper = _keeper(
         node,
         record,

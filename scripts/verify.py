@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ringfence.deploy import DeployError, source_commit, verify
 from ringfence.deploy.verify import is_of
-from scripts._node import ROOT, NodeCommand, connected
+from scripts._node import ROOT, NodeCommand, connected, refuse_empty
 
 
 @click.command(cls=NodeCommand)
@@ -31,6 +31,7 @@ def cli(record_file: Path | None, as_json: bool) -> None:
     record = store.load(node.chain_id)
     if not record.contracts:
         raise DeployError(f"{store.path} records nothing on chain {node.chain_id}; deploy first")
+    refuse_empty(node)
     commit = source_commit(ROOT)
     findings = verify(record, node.reader(), commit)
     unlike = [key for key, entry in record.contracts.items() if not is_of(entry, commit)]

@@ -238,6 +238,13 @@ def test_commands__deploy_then_verify__json_and_exit_codes(
     assert "code hash" in broken.stdout
 
 
+def test_verify__empty_chain__says_to_name_a_node(shell: Shell) -> None:
+    assert shell.run("deploy", "--yes").exit_code == 0
+    with launch(chain_id=31_337) as empty:
+        line = Shell(shell.commands, empty.url, shell.record).fails("verify")
+    assert line.startswith("this chain is empty; pass --network with your node's URL")
+
+
 def test_deploy__network_named_local__record_of_the_nodes_own_chain(
     shell: Shell, deployer: Web3Deployer
 ) -> None:

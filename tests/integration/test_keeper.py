@@ -292,6 +292,15 @@ def test_keeper__bad_input__one_line_and_1(
     assert done.stderr.splitlines()[-1].startswith(line)
 
 
+def test_keeper__empty_chain__says_to_name_a_node(command: Any, scene: Scene) -> None:
+    with launch(chain_id=CHAIN_ID) as empty:
+        where = ("--network", empty.url, "--record", str(scene.record), "--once", "--dry-run")
+        done = CliRunner(mix_stderr=False).invoke(command, [*where])
+    assert done.exit_code == 1
+    line = "error: this chain is empty; pass --network with your node's URL, or deploy"
+    assert done.stderr.splitlines()[-1] == line
+
+
 def test_keeper__nothing_deployed__one_line_and_1(
     command: Any, scene: Scene, tmp_path: Path
 ) -> None:

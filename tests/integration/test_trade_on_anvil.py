@@ -139,6 +139,15 @@ def test_any__another_chains_record__says_both(shell: Shell, tmp_path: Path) -> 
 
 
 def test_any__chain_started_anew__says_that_there_is_no_vault(shell: Shell) -> None:
-    with launch(chain_id=CHAIN_ID) as empty:
-        line = shell.refuses(govern.cli, "show", *LONG, network=f"ethereum:local:{empty.url}")
+    with launch(chain_id=CHAIN_ID) as anew:
+        anew.deploy(load("VaultLens"))
+        line = shell.refuses(govern.cli, "show", *LONG, network=f"ethereum:local:{anew.url}")
     assert "there is no MarginVault at" in line
+
+
+def test_any__empty_chain__says_to_name_a_node(shell: Shell) -> None:
+    with launch(chain_id=CHAIN_ID) as empty:
+        where = f"ethereum:local:{empty.url}"
+        for command in (trade.cli, lend.cli, govern.cli):
+            line = shell.refuses(command, "show", *LONG, network=where)
+            assert line.startswith("this chain is empty; pass --network with your node's URL")
