@@ -38,7 +38,8 @@ class Candidate:
     """A position that may be liquidated now.
 
     `profit` is what a liquidation would earn after slippage and before gas, asset units, and None
-    where it would revert; `loss` is what it would write off, asset units.
+    where it would revert or where gas has no price in the asset; `loss` is what it would write off,
+    asset units.
     """
 
     position_id: int

@@ -15,7 +15,6 @@ from web3 import Web3
 from ringfence.client.abi import Interface, interface
 from ringfence.client.units import ZERO_ADDRESS
 from ringfence.deploy.deployer import Deployer
-from ringfence.errors import RingfenceError
 from ringfence.evm.abi import AbiValue, checksum
 from ringfence.evm.errors import Reverted
 from ringfence.evm.uniswap import encode_path
@@ -28,10 +27,6 @@ PAGE = 1_000
 
 BLOCKS = 10_000
 """The most blocks asked for at once."""
-
-
-class KeeperError(RingfenceError):
-    """The keeper cannot go on: the message says with what, and what to do."""
 
 
 class LogSource(Protocol):
@@ -152,6 +147,10 @@ class Discovery:
         if not due:
             return MarketState(vault.address, 0, ())
         per_ether = self._asset_per_ether(vault)
+        if per_ether is None:
+            # Anyone may create a vault: one whose gas has no price must not stop the others.
+            unpriced = tuple(Candidate(position_id, b"", None, 0) for position_id in due)
+            return MarketState(vault.address, 0, unpriced)
         candidates = []
         for position_id, preview in self._bulk("preview_liquidations", vault, due):
             most = to_asset(policy.max_loss, per_ether) if preview.loss else 0
@@ -167,10 +166,11 @@ class Discovery:
             yield from zip(page, answers, strict=True)
 
     def asset_prices(self) -> dict[str, int]:
-        """Return asset units per 1e18 wei for the asset of every vault."""
-        return {one.asset: self._asset_per_ether(one) for one in self.vaults.values()}
+        """Return asset units per 1e18 wei for the asset of every vault that has such a price."""
+        priced = ((one.asset, self._asset_per_ether(one)) for one in self.vaults.values())
+        return {asset: per_ether for asset, per_ether in priced if per_ether is not None}
 
-    def _asset_per_ether(self, vault: Vault) -> int:
+    def _asset_per_ether(self, vault: Vault) -> int | None:
         if vault.asset == self.weth:
             return WAD
         if vault.asset in self.ether_prices:
@@ -178,10 +178,7 @@ class Discovery:
         if vault.collateral_token == self.weth:
             view = self.ask(self.lens, interface("VaultLens"), "market", vault.address)
             return int(view.price_high) * WAD // PRICE_SCALE
-        raise KeeperError(
-            f"gas of vault {vault.address} cannot be counted in its asset {vault.asset}; name the "
-            "price of an ether in it"
-        )
+        return None
 
     def try_routes(self, vault: Vault, position_id: int, max_loss: int) -> tuple[int | None, bytes]:
         """Return what liquidating along the best route would earn, asset units, and the route."""

@@ -27,10 +27,7 @@ class Keeper:
     policy: Policy
 
     def run_once(self, *, dry_run: bool = False) -> Round:
-        """Look at every vault, and liquidate what the policy wants unless it is a dry run.
-
-        Raises KeeperError when a vault's gas cannot be counted in its asset.
-        """
+        """Look at every vault, and liquidate what the policy wants unless it is a dry run."""
         self.discovery.update()
         state = self.discovery.state(self.policy)
         actions = decide(state, self.policy)

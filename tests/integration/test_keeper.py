@@ -117,6 +117,18 @@ def test_run_once__long_past_its_limit__is_liquidated_and_pays(scene: Scene) -> 
     assert keeper.run_once().actions == ()
 
 
+def test_run_once__gas_without_a_price__leaves_that_vault_and_goes_on(scene: Scene) -> None:
+    keeper = scene.keeper()
+    scene.fall(180)
+    keeper.discovery.weth = "0x" + "42" * 20
+    words = scene.words()
+    seen = keeper.run_once()
+    [candidate] = [one for market in seen.state for one in market.candidates]
+    assert (candidate.position_id, candidate.profit) == (scene.long_id, None)
+    assert (seen.actions, seen.outcomes) == ((), ())
+    assert scene.words() == words
+
+
 def test_run_once__dry_run__decides_and_changes_nothing(scene: Scene) -> None:
     keeper = scene.keeper()
     scene.fall(180)
