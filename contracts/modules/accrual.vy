@@ -10,7 +10,6 @@
 """
 
 from ..interfaces import IMarginVault
-from ..interfaces import IRateModel
 from . import balance_sheet
 from . import errors
 from . import fixed_point

@@ -34,8 +34,8 @@ def gas_limit(estimate: int) -> int:
     """Return the gas to send along, by the node's estimate: a fifth more, and an accrual.
 
     A position's word may turn from empty to full meanwhile. And an estimate made in the block of a
-    vault's accrual knows of no rate model's call, which in the next block wants its whole allowance
-    left (modules/accrual.vy) though it uses little of it.
+    vault's accrual leaves out the rate model's call, which in the next block may use up its whole
+    allowance (modules/accrual.vy), though a sound one uses little of it.
 
     >>> gas_limit(100_000)
     270000
