@@ -58,6 +58,11 @@ fork: setup ## run the fork suite on mainnet, forked from the node at ETH_RPC_UR
 		{ echo "make fork: ETH_RPC_URL is not set; give it the URL of an Ethereum mainnet node" >&2; exit 1; }
 	pytest tests/fork --upstream "$$ETH_RPC_URL"
 
+STEPS ?= 200_000
+.PHONY: fuzz
+fuzz: setup ## hold the vault to its mirror over STEPS random calls
+	@$(LOCAL_ONLY) python -m verification.fuzz --steps $(STEPS)
+
 .PHONY: bench
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
 	@$(LOCAL_ONLY) python -m benchmarks.gas

@@ -1,0 +1,1 @@
+"""What holds the contracts to their invariants beyond the tests: fuzzing, proofs, mutants."""
