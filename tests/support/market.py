@@ -20,6 +20,7 @@ from eth_utils.crypto import keccak
 
 from ringfence.evm import Contract, Engine, Receipt, Reverted, load
 from ringfence.evm.abi import Addressable, address_bytes, checksum
+from ringfence.evm.artifacts import Artifact
 from ringfence.evm.engine import dev_accounts
 
 (
@@ -378,11 +379,13 @@ def deploy_market(
     price: int | None = None,
     supply_cap: int = MAX_CAP,
     debt_cap: int = MAX_CAP,
+    artifact: Artifact | None = None,
     **params: int,
 ) -> Market:
     """Deploy a vault on its own tokens, at 2,000 assets a collateral, at no interest.
 
-    `params` replaces fields of `Params`; `price` is in asset units per collateral unit, 1e36.
+    `params` replaces fields of `Params`; `price` is in asset units per collateral unit, 1e36;
+    `artifact` is the vault's code, where it is not the real one.
     """
     collateral = collateral or engine.deploy(
         load("TestToken"), "Wrapped Ether", "WETH", collateral_decimals
@@ -396,7 +399,7 @@ def deploy_market(
         collateral.address, asset.address, oracle.address, rate_model.address
     )._replace(**params)
     vault = engine.deploy(
-        load("MarginVault"),
+        artifact or load("MarginVault"),
         market_params,
         supply_cap,
         debt_cap,

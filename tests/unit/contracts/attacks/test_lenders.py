@@ -6,12 +6,10 @@ from random import Random
 
 import pytest
 
-from ringfence.evm import Contract, Engine
+from ringfence.evm import Contract
 from tests.support.market import (
     CASH,
     LENDER,
-    LIQUIDATOR,
-    MAX_UINT256,
     OTHER_TRADER,
     STRANGER,
     TRADER,
@@ -19,55 +17,11 @@ from tests.support.market import (
     WAD,
     WETH,
     Market,
-    deploy_market,
     position_id,
-    price_of,
     reverts,
 )
 
 ODD_RATE, ODD_TIME = 1_234_567_891, 12_345_678
-
-
-@pytest.mark.parametrize("gift", ["transfer", "fund_reserve", "cut"])
-@pytest.mark.parametrize("first", [1, 2, 1_000])
-def test_first_depositor__inflates_the_share__next_lender_loses_nothing(
-    engine: Engine, gift: str, first: int
-) -> None:
-    market = deploy_market(engine)
-    vault = market.vault
-    market.deposit(first, STRANGER)
-    market.give(market.asset, STRANGER, 10**12)
-    if gift == "transfer":
-        market.asset.transfer(vault, 10**11, sender=STRANGER)
-    elif gift == "fund_reserve":
-        vault.fund_reserve(10**11, sender=STRANGER)
-    else:
-        vault.fund_reserve(200 * USDC, sender=STRANGER)
-        bad = market.open(WETH, 200 * USDC, owner=STRANGER)
-        engine.advance(1)
-        market.set_price(price_of(220))
-        vault.liquidate(bad, MAX_UINT256, 0, STRANGER, b"", sender=STRANGER)
-    victim = 12_345_679
-    shares = market.deposit(victim)
-    assert vault.redeem(shares, LENDER, LENDER, sender=LENDER).value == victim, (
-        "BOOK-5: a lender lost to a donation"
-    )
-    taken = vault.redeem(first, STRANGER, STRANGER, sender=STRANGER).value
-    assert taken == first, "RND-1: the attacker got the donation back"
-
-
-def test_sandwich__around_a_gift_or_a_cut__earns_nothing(market: Market, vault: Contract) -> None:
-    """Lending for one block, before what fills the reserve, and out after it."""
-    unhealthy = market.open(WETH, 1_600 * USDC)
-    market.engine.advance(1)
-    market.set_price(price_of(1_800))
-    market.give(market.asset, STRANGER, 10 * CASH)
-    market.give(market.asset, LIQUIDATOR, CASH)
-    vault.deposit(10 * CASH, STRANGER, sender=STRANGER)
-    vault.liquidate(unhealthy, MAX_UINT256, 0, LIQUIDATOR, b"", sender=LIQUIDATOR)
-    vault.fund_reserve(1_000 * USDC, sender=LIQUIDATOR)
-    vault.redeem(market.shares_of(STRANGER), STRANGER, STRANGER, sender=STRANGER)
-    assert market.asset.balanceOf(STRANGER) == 10 * CASH, "BOOK-5: a sandwich earned the cut"
 
 
 def test_sandwich__around_an_accrual__earns_nothing(market: Market, vault: Contract) -> None:
