@@ -123,7 +123,7 @@ def sandwich(market: Market) -> Loot:
     "share inflation and donation",
     guard="what fills the reserve moves no share (balance_sheet, lender_shares)",
     breaks=SHARES_BY_BALANCE,
-    without="10 million USDC lent for one block take 912 of the 1,003 USDC that a liquidation and a gift leave",
+    without="10 million USDC lent for one block take 912 of a gift of 1,000 USDC and a cut",
     here="the sandwich gets out what it put in",
     seen="sandwiches around harvests of yield vaults",
 )
