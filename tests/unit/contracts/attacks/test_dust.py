@@ -128,7 +128,7 @@ def leave_crumbs_behind(market: Market) -> int:
             "    if max_repay >= debt:\n",
         ),
     ),
-    without="a part liquidated leaves 96 USDC of debt, below min_debt, that nobody is paid to clear",
+    without="a part liquidated leaves 96 USDC of debt, below the min_debt of 100",
     here="the part shrinks until min_debt is left",
     seen=SEEN,
 )
