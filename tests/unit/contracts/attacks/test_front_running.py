@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
-from ringfence.evm import Contract
+from ringfence.evm import Contract, Engine
+from ringfence.evm.artifacts import Artifact
+from tests.support.broken import Break
 from tests.support.market import (
+    CASH,
     LIQUIDATOR,
     MAX_UINT256,
     STRANGER,
@@ -14,9 +19,11 @@ from tests.support.market import (
     WETH,
     Market,
     Slot,
+    deploy_market,
     price_of,
     reverts,
 )
+from tests.unit.contracts.attacks.catalogue import attack
 
 
 @pytest.fixture
@@ -29,18 +36,82 @@ def position(market: Market) -> int:
     return opened
 
 
-DEBT = 1_600 * USDC * 11 // 10
 SMALL = [1, 2, 99 * USDC, 100 * USDC, 1_000 * USDC]
 
 
-@pytest.mark.parametrize("amount", SMALL)
+class Harm(NamedTuple):
+    """What a repayment that was front-run came to, and the collateral that its owner lost."""
+
+    refused: str | None
+    debt: int
+    seized: int
+
+
+def front_run(market: Market, ahead: int, repayment: int) -> Harm:
+    """Repay `ahead` before the owner's own repayment; then the price falls."""
+    market.deposit(CASH)
+    position = market.open(WETH, 1_600 * USDC)
+    for account in (STRANGER, TRADER, LIQUIDATOR):
+        market.give(market.asset, account, 10**12)
+    market.engine.advance(1)
+    market.vault.repay(position, ahead, sender=STRANGER)
+    receipt = market.vault.repay(position, repayment, sender=TRADER, check=False)
+    debt = market.debt(position)
+    market.set_price(price_of(400))
+    market.vault.liquidate(
+        position, MAX_UINT256, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False
+    )
+    return Harm(receipt.revert_reason, debt, market.collateral.balanceOf(LIQUIDATOR))
+
+
+@pytest.mark.parametrize("ahead", SMALL)
+@attack(
+    "1-wei repay front-run",
+    guard="a repayment takes at most what is owed (health._repay_amounts)",
+    breaks=(
+        Break(
+            "modules/health.vy",
+            "    if amount >= debt:\n",
+            '    assert amount <= debt, "repayment exceeds the debt"\n    if amount == debt:\n',
+        ),
+    ),
+    without="1 unit repaid first makes the repayment of all revert; the owner is liquidated",
+    here="the repayment clears what is left, nothing is there to liquidate",
+    seen="Morpho Blue's documentation warns of it: repay by shares, not by assets",
+)
 def test_repay_of_all__after_a_repayment_of_any_size__clears_the_debt(
-    market: Market, vault: Contract, position: int, amount: int
+    engine: Engine, broken: Artifact, real: Artifact, ahead: int
 ) -> None:
-    owed = market.debt(position)
-    vault.repay(position, amount, sender=STRANGER)
-    vault.repay(position, owed, sender=TRADER)
-    assert market.slot(position).scaled_debt == 0, "LIVE-4: dust was left"
+    all_of_it = 1_600 * USDC
+    works = front_run(deploy_market(engine, artifact=broken), ahead, all_of_it)
+    assert works.refused == "repayment exceeds the debt"
+    assert works.seized > 0
+    fails = front_run(deploy_market(engine, artifact=real), ahead, all_of_it)
+    assert fails == Harm(None, 0, 0), "LIVE-4: a front-run repayment stopped it"
+
+
+@attack(
+    "1-wei repay front-run",
+    guard="a repayment that would leave less than min_debt stops there (health._repay_amounts)",
+    breaks=(
+        Break(
+            "modules/health.vy",
+            "        repaid = unsafe_sub(debt, min_debt)\n    retired",
+            '        assert False, "debt is below min_debt"\n    retired',
+        ),
+    ),
+    without="1 unit repaid first makes a repayment to min_debt revert; the owner is liquidated",
+    here="the repayment stops at min_debt, the position stays sound",
+)
+def test_repay_down_to_min_debt__after_a_repayment_of_a_unit__stops_there(
+    engine: Engine, broken: Artifact, real: Artifact
+) -> None:
+    down_to_it = 1_500 * USDC
+    works = front_run(deploy_market(engine, artifact=broken), 1, down_to_it)
+    assert works.refused == "debt is below min_debt"
+    assert works.seized > 0
+    fails = front_run(deploy_market(engine, artifact=real), 1, down_to_it)
+    assert fails == Harm(None, 100 * USDC, 0), "LIVE-4: a front-run repayment stopped it"
 
 
 @pytest.mark.parametrize("amount", SMALL)
