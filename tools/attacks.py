@@ -22,8 +22,9 @@ def render() -> str:
     attacks = collect().values()
     parts = [HEADER]
     for title in CLASSES:
-        parts.append(f"\n## {title[0].upper()}{title[1:]}\n")
-        parts += [_paragraph(attack) for attack in attacks if attack.title == title]
+        shown = [_paragraph(attack) for attack in attacks if attack.title == title]
+        if shown:
+            parts += [f"\n## {title[0].upper()}{title[1:]}\n", *shown]
     return "".join(parts)
 
 

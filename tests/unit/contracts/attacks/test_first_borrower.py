@@ -44,7 +44,7 @@ def borrow_for_nothing(market: Market) -> int:
     ),
     without="50 crumbs of 3 units at an index of 3.5 are borrowed and never owed",
     here="each crumb owes a whole unit of scaled debt, 3.5: the borrower is out of pocket",
-    seen="markets of an empty pool whose index was driven up: HopeLend, October 2023",
+    seen="HopeLend, October 2023 (CertiK): an empty market, its index driven up, a rounding",
 )
 def test_adjust__borrowing_crumbs_that_round_to_no_debt__owes_more_than_it_gets(
     engine: Engine, broken: Artifact, real: Artifact

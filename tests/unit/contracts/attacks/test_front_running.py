@@ -77,7 +77,7 @@ def front_run(market: Market, ahead: int, repayment: int) -> Harm:
     ),
     without="1 unit repaid first makes the repayment of all revert; the owner is liquidated",
     here="the repayment clears what is left, nothing is there to liquidate",
-    seen="Morpho Blue's documentation warns of it: repay by shares, not by assets",
+    seen="lending markets whose repayment of more than is owed reverts",
 )
 def test_repay_of_all__after_a_repayment_of_any_size__clears_the_debt(
     engine: Engine, broken: Artifact, real: Artifact, ahead: int

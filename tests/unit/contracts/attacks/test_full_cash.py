@@ -189,7 +189,7 @@ def burden(market: Market) -> int:
     ),
     without="in a second the index is full: 1,600 USDC of debt become 121 million",
     here="a second costs 0.000153 USDC",
-    seen="Silo Finance, April 2023: a rate without bound from utilisation above 100 %",
+    seen="Silo Finance, April 2023 (Immunefi): a rate without bound, from utilisation above 100 %",
 )
 def test_accrue__at_a_rate_without_bound__counts_300_percent_a_year(
     engine: Engine, broken: Artifact, real: Artifact
