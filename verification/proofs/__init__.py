@@ -1,0 +1,1 @@
+"""Proofs: of the compiled bytecode, and of the mirror over mathematical integers."""

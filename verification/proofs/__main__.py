@@ -1,0 +1,178 @@
+"""Run the proofs: `python -m verification.proofs [--only PATTERN] [--json]`.
+
+Ends with 1 unless every property came out as expected. A whole run writes verification/proofs.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from verification.proofs.property import Property, Verdict
+
+_FIGURES = Path(__file__).resolve().parents[1] / "proofs.json"
+_PACKAGES = ("verification.proofs.bytecode", "verification.proofs.lemmas")
+_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A property's verdict and its time, seconds."""
+
+    property: Property
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the verdict is what was expected; a proof is welcome where none was."""
+        found, expected = self.verdict.status, self.property.expect
+        return found == expected or (expected, found) == ("unfinished", "proved")
+
+    def figures(self) -> dict[str, object]:
+        """Return what the figures file and `--json` hold of it."""
+        claim = self.property
+        return {
+            "id": claim.id,
+            "name": claim.name,
+            "statement": claim.statement,
+            "on": claim.on,
+            "assumes": claim.assumes,
+            "expected": claim.expect,
+            "verdict": self.verdict.status,
+            "detail": self.verdict.detail,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def discover() -> dict[str, tuple[str, Property]]:
+    """Return module and property by id; raise ValueError where two share one."""
+    found: dict[str, tuple[str, Property]] = {}
+    for package in _PACKAGES:
+        for entry in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            module = f"{package}.{entry.name}"
+            for claim in getattr(importlib.import_module(module), "PROPERTIES", ()):
+                if claim.id in found:
+                    raise ValueError(f"{claim.id} stands in {found[claim.id][0]} and in {module}")
+                found[claim.id] = (module, claim)
+    return found
+
+
+def _work(module: str, claim_id: str, answer: Connection) -> None:
+    os.nice(10)
+    claims: Sequence[Property] = importlib.import_module(module).PROPERTIES
+    run = next(claim.run for claim in claims if claim.id == claim_id)
+    try:
+        verdict = run()
+    except Exception as error:  # noqa: BLE001
+        verdict = Verdict("unfinished", f"{type(error).__name__}: {error}")
+    answer.send(verdict)
+
+
+def run_one(module: str, claim: Property) -> Outcome:
+    """Run a property in a process of its own, ended at its limit."""
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    worker = context.Process(target=_work, args=(module, claim.id, sender))
+    start = time.monotonic()
+    worker.start()
+    sender.close()
+    verdict = Verdict("unfinished", f"not done within {claim.limit:g} s")
+    try:
+        if receiver.poll(claim.limit):
+            verdict = receiver.recv()
+    except EOFError:
+        verdict = Verdict("unfinished", "the worker died")
+    finally:
+        worker.kill()
+        worker.join()
+    return Outcome(claim, verdict, time.monotonic() - start)
+
+
+def _line(outcome: Outcome) -> str:
+    claim, verdict = outcome.property, outcome.verdict
+    mark = "ok  " if outcome.holds else "FAIL"
+    detail = f" [{verdict.detail}]" if verdict.detail else ""
+    return (
+        f"{mark} {outcome.seconds:6.1f} s  {claim.id} ({claim.on}): {claim.statement}: "
+        f"{verdict.status}{detail}"
+    )
+
+
+def run_all(chosen: Iterable[tuple[str, Property]], console: Console) -> list[Outcome]:
+    """Run properties two at a time, a line each as they end."""
+    todo = list(chosen)
+    with (
+        ThreadPoolExecutor(_WORKERS) as pool,
+        Progress(console=console, disable=not console.is_terminal) as progress,
+    ):
+        bar = progress.add_task("proofs", total=len(todo))
+        done = []
+        for future in as_completed(pool.submit(run_one, *each) for each in todo):
+            done.append(future.result())
+            progress.console.print(_line(done[-1]), markup=False, highlight=False, soft_wrap=True)
+            progress.advance(bar)
+    return sorted(done, key=lambda outcome: outcome.property.id)
+
+
+def _report(outcomes: Sequence[Outcome], seconds: float) -> dict[str, object]:
+    return {
+        "seconds": round(seconds, 1),
+        "workers": _WORKERS,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("vyper", "z3-solver")},
+        },
+        "properties": [outcome.figures() for outcome in outcomes],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m verification.proofs", description=__doc__)
+    parser.add_argument("--only", metavar="PATTERN", help="ids that match, as 'ISO-1*'")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args(arguments)
+    claims = discover()
+    chosen = [claims[name] for name in claims if fnmatch.fnmatchcase(name, options.only or "*")]
+    if not chosen:
+        ids = ", ".join(claims)
+        sys.stderr.write(f"no property matches {options.only!r}; there are {ids}\n")
+        return 2
+    console = Console(stderr=options.json)
+    start = time.monotonic()
+    outcomes = run_all(chosen, console)
+    report = _report(outcomes, time.monotonic() - start)
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    if options.json:
+        sys.stdout.write(text)
+    if options.only is None:
+        _FIGURES.write_text(text)
+    bad = [outcome.property.id for outcome in outcomes if not outcome.holds]
+    right = len(outcomes) - len(bad)
+    console.print(f"{right} of {len(outcomes)} as expected in {report['seconds']} s")
+    if bad:
+        console.print(f"not as expected: {', '.join(bad)}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

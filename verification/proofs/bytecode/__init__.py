@@ -1,0 +1,1 @@
+"""Proofs that run the compiled bytecode on unknown words."""
