@@ -67,8 +67,8 @@ fuzz: setup ## hold the vault to its mirror over STEPS random calls
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
 	@$(LOCAL_ONLY) python -m benchmarks.gas
 
-.PHONY: lint lint-python lint-types lint-whitespace lint-abi
-lint: lint-python lint-types lint-whitespace lint-abi ## style, types, whitespace, and that the ABIs are current
+.PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-invariants
+lint: lint-python lint-types lint-whitespace lint-abi lint-invariants ## style, types, and that what is generated is current
 lint-python: setup
 	ruff check
 	ruff format --check
@@ -78,6 +78,8 @@ lint-whitespace: # every tracked line, by git's own rules
 	git diff --check "$$(git hash-object -t tree /dev/null)"
 lint-abi: setup
 	python tools/abi.py --check
+lint-invariants: setup
+	python tools/invariants.py --check
 
 .PHONY: format
 format: setup ## rewrite the Python files in the house's layout
@@ -87,6 +89,10 @@ format: setup ## rewrite the Python files in the house's layout
 .PHONY: abi
 abi: setup ## write ringfence/abi/*.json from the compiler
 	python tools/abi.py
+
+.PHONY: invariants
+invariants: setup ## write docs/invariants.md: each invariant, and the tests that assert it
+	python tools/invariants.py
 
 .PHONY: wheel
 wheel: setup ## build the wheel into dist/
