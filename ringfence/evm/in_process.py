@@ -32,7 +32,7 @@ from ringfence.evm.errors import EvmError, Reverted, UnsupportedError, halt_reas
 from ringfence.evm.state import AccountState, State, Transaction, pack, unpack
 
 if TYPE_CHECKING:
-    from ringfence.evm.replay import Replayed
+    from ringfence.evm.replay import Branch, Replayed
 
 _CHAIN_ID = 1
 _DEPLOYER = b"\xde" * 20
@@ -57,7 +57,7 @@ def _replay(state: State, transaction: Transaction) -> Replayed:
     return replay(state.accounts(), transaction, chain_id=_CHAIN_ID)
 
 
-class _Trace(Evidence):
+class Trace(Evidence):
     """The states around a transaction, and what verbs said of it."""
 
     __slots__ = ("_after", "_before", "_diff", "_logs", "_replayed", "_spent", "_transaction")
@@ -105,6 +105,10 @@ class _Trace(Evidence):
         if not self._logs:
             return ()
         return _logs(self._again())
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return each conditional jump of the outermost call: (program counter, taken)."""
+        return self._again().branches
 
     @override
     def state_diff(self) -> StateDiff:
@@ -287,7 +291,7 @@ class InProcessEngine(Engine):
         self._exported = None
         trace = None
         if before is not None:
-            trace = _Trace(transaction, before, self._state(), spent, logs)
+            trace = Trace(transaction, before, self._state(), spent, logs)
         if not success and reason is None:
             reason = "untold" if trace is None else decode_revert(trace.output())
         return Receipt(
@@ -350,7 +354,7 @@ class InProcessEngine(Engine):
             known_gas=spent,
             known_output=self._state().account(created).code if success else returned,
             contract_address=checksum(created) if success else None,
-            evidence=_Trace(transaction, before, self._state(), spent, logs),
+            evidence=Trace(transaction, before, self._state(), spent, logs),
         )
 
     @override

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 from eth.abc import (
     AccountDatabaseAPI,
     AtomicDatabaseAPI,
     ComputationAPI,
     MetaWitnessAPI,
+    OpcodeAPI,
 )
 from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.db.atomic import AtomicDB
@@ -46,13 +47,17 @@ _ROOT = Hash32(bytes(32))
 
 _Key: TypeAlias = bytes | tuple[bytes, int]
 
+Branch: TypeAlias = tuple[int, bool]
+"""A conditional jump: its program counter, and whether it was taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What a transaction did in py-evm.
 
     `halt` names the fault that stopped the machine, `logs` are (address, topics, data), `changes`
-    the accounts that are no longer what they were.
+    the accounts that are no longer what they were, `branches` each conditional jump of the
+    outermost call in its order: (program counter, whether it was taken).
     """
 
     success: bool
@@ -62,6 +67,7 @@ class Replayed:
     created: bytes | None
     logs: tuple[tuple[bytes, tuple[bytes, ...], bytes], ...]
     changes: Mapping[bytes, AccountState]
+    branches: tuple[Branch, ...]
 
 
 class _Accounts(AccountDatabaseAPI):
@@ -260,8 +266,39 @@ class _Accounts(AccountDatabaseAPI):
         raise NotImplementedError("a replay is thrown away")
 
 
+_JUMPI = 0x57
+
+
+class _NotedJump:
+    """The conditional jump, noting where the outermost call stands and goes."""
+
+    def __init__(self, jump: OpcodeAPI) -> None:
+        self._jump = jump
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._jump, name)
+
+    def __call__(self, computation: ComputationAPI) -> None:
+        if computation.msg.depth:
+            self._jump(computation=computation)
+            return
+        before = computation.code.program_counter
+        self._jump(computation=computation)
+        taken = computation.code.program_counter != before
+        if isinstance(computation.state, _State):
+            computation.state.branches.append((before - 1, taken))
+
+
+class _Computation(CancunComputation):
+    opcodes: ClassVar[dict[int, OpcodeAPI]] = {  # type: ignore[misc]  # untyped there
+        **CancunComputation.opcodes,
+        _JUMPI: cast("OpcodeAPI", _NotedJump(CancunComputation.opcodes[_JUMPI])),
+    }
+
+
 class _State(CancunState):
     account_db_class = _Accounts
+    branches: list[Branch]
 
     @property
     def accounts(self) -> _Accounts:
@@ -324,15 +361,12 @@ def replay(
     )
     state = _State(AtomicDB(), context, _ROOT)
     state.accounts.load(accounts)
+    state.branches = []
     state.increment_nonce(Address(transaction.sender))
     message = _message(state, transaction, gas - intrinsic)
     state.mark_address_warm(message.sender)
     state.mark_address_warm(message.storage_address)
-    run = (
-        CancunComputation.apply_create_message
-        if message.is_create
-        else CancunComputation.apply_message
-    )
+    run = _Computation.apply_create_message if message.is_create else _Computation.apply_message
     computation = run(state, message, CancunTransactionContext(0, message.sender))
     spent = gas - computation.get_gas_remaining()
     refund = 0 if computation.is_error else computation.get_gas_refund()
@@ -348,4 +382,5 @@ def replay(
             for address, topics, data in computation.get_log_entries()
         ),
         changes=state.accounts.changes(),
+        branches=tuple(state.branches),
     )
