@@ -21,7 +21,7 @@ bound = "A drop is allowed."
 says = "Umbrellas open."
 waits = "Nobody owns one."
 """
-TEST = 'def test_rain__falls__runs_off(): assert dry, "{id}: got wet"\n'
+TEST = 'def test_rain__falls__runs_off(): assert dry, "DRY-{number}: got wet"\n'
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("docs", "tests", "verification"):
         (tmp_path / folder).mkdir()
     (tmp_path / "verification" / "invariants.toml").write_text(LIST)
-    (tmp_path / "tests" / "test_rain.py").write_text(TEST.format(id="DRY-1"))
+    (tmp_path / "tests" / "test_rain.py").write_text(TEST.format(number=1))
     monkeypatch.setattr(sys, "argv", ["invariants.py"])
     return tmp_path
 
@@ -65,8 +65,8 @@ def test_main__every_id_tested_or_explained__writes_the_page(
     ("source", "problem"),
     [
         ("", "DRY-1 has no test: open an assertion's message with its id"),
-        (TEST.format(id="DRY-9"), "tests/test_rain.py::test_rain__falls__runs_off asserts DRY-9"),
-        (TEST.format(id="DRY-2"), "DRY-2 is asserted: take its `waits` out"),
+        (TEST.format(number=9), "tests/test_rain.py::test_rain__falls__runs_off asserts DRY-9"),
+        (TEST.format(number=2), "DRY-2 is asserted: take its `waits` out"),
         ('def helper(): assert dry, "DRY-1: unused"\n', "DRY-1 has no test"),
     ],
     ids=["no test", "unknown id", "no longer waits", "helper that nothing calls"],
