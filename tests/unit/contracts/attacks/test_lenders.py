@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
-from ringfence.evm import Contract
+from ringfence.evm import Contract, Engine
+from ringfence.evm.artifacts import Artifact
+from tests.support.broken import Break
 from tests.support.market import (
     CASH,
     LENDER,
@@ -17,23 +19,51 @@ from tests.support.market import (
     WAD,
     WETH,
     Market,
+    deploy_market,
     position_id,
     reverts,
 )
+from tests.unit.contracts.attacks.catalogue import attack
 
 ODD_RATE, ODD_TIME = 1_234_567_891, 12_345_678
 
 
-def test_sandwich__around_an_accrual__earns_nothing(market: Market, vault: Contract) -> None:
-    """A year's interest is pending: a lender who comes now gets none of it."""
+def lend_for_a_block(market: Market) -> int:
+    """Lend where a year's interest is pending, accrue, leave; return what that earned."""
+    market.deposit(CASH)
     market.open(1_000 * WETH, CASH // 2)
     market.rate_model.set_rate(ODD_RATE)
     market.engine.advance(365 * 86_400)
-    market.give(market.asset, STRANGER, CASH)
-    vault.deposit(CASH, STRANGER, sender=STRANGER)
-    vault.accrue(sender=STRANGER)
-    vault.redeem(market.shares_of(STRANGER), STRANGER, STRANGER, sender=STRANGER)
-    assert market.asset.balanceOf(STRANGER) <= CASH, "RND-1: pending interest was taken"
+    market.deposit(CASH, STRANGER)
+    market.vault.accrue(sender=STRANGER)
+    market.vault.redeem(market.shares_of(STRANGER), STRANGER, STRANGER, sender=STRANGER)
+    earned: int = market.asset.balanceOf(STRANGER) - CASH
+    return earned
+
+
+@attack(
+    "share inflation and donation",
+    guard="interest accrues before shares are sold (lender_shares._enter)",
+    breaks=(
+        Break(
+            "modules/lender_shares.vy",
+            "    sheet: IMarginVault.BalanceSheet = accrual._accrue()\n"
+            "    assets: uint256 = assets_in",
+            "    sheet: IMarginVault.BalanceSheet = balance_sheet._load()\n"
+            "    assets: uint256 = assets_in",
+        ),
+    ),
+    without="a million lent for one block at last year's share price takes 8,932 USDC of interest",
+    here="the share price holds a year's interest, the block earns nothing",
+)
+def test_sandwich__around_an_accrual__earns_nothing(
+    engine: Engine, broken: Artifact, real: Artifact
+) -> None:
+    works = lend_for_a_block(deploy_market(engine, artifact=broken))
+    assert works == 8_932_740_998
+    assert lend_for_a_block(deploy_market(engine, artifact=real)) <= 0, (
+        "RND-1: pending interest was taken"
+    )
 
 
 def test_transfer__to_oneself__makes_no_shares(market: Market, vault: Contract) -> None:
