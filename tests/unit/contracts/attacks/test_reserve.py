@@ -79,7 +79,8 @@ def test_collect_reserve__within_the_flash_repayment__is_refused(
     guard="the excess is measured again when it is collected (authority.collect_reserve)",
     breaks=(NO_SECOND_LOOK,),
     without="announced within a flash repayment, the reserve is collected three days later",
-    here='reverts with "amount exceeds the excess", for the debt is back',
+    here='reverts with "amount exceeds the excess", for the debt is back; only a debt repaid at both '
+    "times, which means the curator's own, counts at neither",
 )
 def test_collect_reserve__announced_within_the_flash_repayment__is_refused(
     engine: Engine, broken: Artifact, real: Artifact
@@ -91,6 +92,30 @@ def test_collect_reserve__announced_within_the_flash_repayment__is_refused(
     with reverts("amount exceeds the excess"):
         collect_around_a_flash_repayment(market, later)
     assert market.asset.balanceOf(RECEIVER) == 0
+
+
+def test_collect_reserve__own_debt_repaid_for_a_moment_at_both_times__leaves_the_others_target(
+    engine: Engine,
+) -> None:
+    """What two looks do not stop: a curator's own debt counts at neither. The others' does."""
+    market = deploy_market(engine)
+    market.deposit(3 * CASH)
+    market.give(market.asset, CURATOR, CASH + 2 * RESERVE)
+    market.vault.fund_reserve(2 * RESERVE, sender=CURATOR)
+    market.open(1_000 * WETH, CASH)
+    own = market.open(1_000 * WETH, CASH, owner=CURATOR)
+    for wait, step in ((3 * DAY, "announce"), (0, "collect")):
+        market.vault.repay(own, MAX_UINT256, sender=CURATOR)
+        if step == "announce":
+            with reverts("amount exceeds the excess"):
+                market.vault.announce_reserve_collection(RESERVE + 1, sender=CURATOR)
+            market.vault.announce_reserve_collection(RESERVE, sender=CURATOR)
+        else:
+            market.vault.collect_reserve(RECEIVER, sender=CURATOR)
+        market.vault.adjust(own, 0, CASH, CURATOR, b"", sender=CURATOR)
+        engine.advance(wait)
+    assert market.asset.balanceOf(RECEIVER) == RESERVE
+    assert market.books().surplus == RESERVE * 10**18, "AUTH-2: the others' target was collected"
 
 
 def collect_before_the_loss(market: Market) -> int:
