@@ -79,8 +79,8 @@ def test_collect_reserve__within_the_flash_repayment__is_refused(
     guard="the excess is measured again when it is collected (authority.collect_reserve)",
     breaks=(NO_SECOND_LOOK,),
     without="announced within a flash repayment, the reserve is collected three days later",
-    here='reverts with "amount exceeds the excess", for the debt is back; only a debt repaid at both '
-    "times, which means the curator's own, counts at neither",
+    here='reverts with "amount exceeds the excess", for the debt is back; only a debt repaid at '
+    "both times, the curator's own, counts at neither",
 )
 def test_collect_reserve__announced_within_the_flash_repayment__is_refused(
     engine: Engine, broken: Artifact, real: Artifact
