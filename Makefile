@@ -63,6 +63,11 @@ STEPS ?= 200_000
 fuzz: setup ## hold the vault to its mirror over STEPS random calls
 	@$(LOCAL_ONLY) python -m verification.fuzz --steps $(STEPS)
 
+MUTANTS ?=
+.PHONY: mutants
+mutants: setup ## try the tests on contracts with a fault each: MUTANTS=--all for every fault
+	@$(LOCAL_ONLY) python -m verification.mutants $(MUTANTS)
+
 .PHONY: bench
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
 	@$(LOCAL_ONLY) python -m benchmarks.gas

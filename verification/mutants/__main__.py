@@ -1,0 +1,240 @@
+"""`make mutants`: try a sample of mutants, write verification/mutants.json; exit 1 below 95 %."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from ringfence.evm.artifacts import ROOT
+from verification.mutants.edits import Mutant
+from verification.mutants.run import (
+    MutantsError,
+    Pool,
+    Progress,
+    all_mutants,
+    digest_of_sources,
+    go_through,
+    in_sample_order,
+    originals_of,
+    sound_seconds,
+)
+from verification.mutants.suite import SURVIVED, TESTED, Result, Suite, with_suite
+from verification.mutants.targets import PERIPHERY, TARGET_OF, TARGETS, VAULT
+from verification.mutants.verdict import (
+    Estimate,
+    Name,
+    Verdict,
+    check_argued,
+    judge_group,
+    name_of,
+    read_equivalents,
+    without_duplicates,
+)
+
+RESULT = ROOT / "verification" / "mutants.json"
+AIM = 0.95
+LEAST_SAMPLE = 400
+GROUPS = {"vault": (VAULT,), "periphery": (PERIPHERY,), "all": (VAULT, PERIPHERY)}
+Results = list[tuple[Mutant, Result]]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="verification.mutants", description=__doc__)
+    parser.add_argument("--sample", type=int, default=LEAST_SAMPLE, help="mutants to try")
+    parser.add_argument("--all", action="store_true", help="try every mutant")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument(
+        "--only", metavar="FILE", help="one source below contracts/; writes nothing"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes at a time")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a mutant may take")
+    parser.add_argument("--fresh", action="store_true", help="forget an interrupted run")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args()
+    if options.only is not None and options.only not in TARGET_OF:
+        parser.error(
+            f"--only {options.only} is no source that is mutated; give one of: "
+            + ", ".join(TARGET_OF)
+        )
+    for name in ("sample", "workers", "timeout"):
+        if getattr(options, name) <= 0:
+            parser.error(f"--{name} is {getattr(options, name):g} (limit: above 0); give more")
+    return options
+
+
+def _show(console: Console, total: int, work: Callable[[Any], Results]) -> Results:
+    """Run `work` under a progress bar, or with plain lines where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=console, auto_refresh=False) as bar:
+        task = bar.add_task("mutants", total=total)
+        outcomes: Counter[str] = Counter()
+
+        def tell(tested: int, mutant: Mutant, result: Result) -> None:
+            outcomes[result.outcome] += 1
+            counts = ", ".join(f"{count} {name}" for name, count in outcomes.items())
+            if console.is_terminal:
+                bar.update(task, completed=tested, description=counts, refresh=True)
+            elif tested % 20 == 0:
+                console.print(f"{tested} of {total}: {counts}")
+            if result.outcome == SURVIVED:
+                console.print(f"survived: contracts/{mutant.file}:{mutant.line} {mutant.operator}")
+
+        return work(tell)
+
+
+def _try(options: argparse.Namespace, order: list[Mutant], console: Console) -> tuple[Results, Any]:
+    files = [options.only] if options.only else list(TARGET_OF)
+    targets = [target for target in TARGETS if set(target.files) & set(files)]
+    path = ROOT / "out" / "mutants" / f"{options.seed}-{digest_of_sources()}.jsonl"
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    results: Results = []
+    seconds: dict[str, float] = {}
+    size = len(order) if options.all else min(options.sample, len(order))
+
+    def work(suite: Suite) -> None:
+        pool = Pool(suite, originals_of(targets), options.workers, options.timeout)
+        try:
+            seconds.update(sound_seconds(pool, targets))
+            progress = Progress(path)
+            results.extend(
+                _show(console, size, lambda tell: go_through(order, size, pool, progress, tell))
+            )
+        finally:
+            pool.stop()
+
+    if not with_suite(targets, work):
+        raise MutantsError("the tests cannot be collected; make `make test` pass first")
+    return without_duplicates(results), seconds
+
+
+def _rate(one: Estimate) -> dict[str, float | int]:
+    return {name: round(value, 4) for name, value in asdict(one).items()}
+
+
+def _as_json(
+    results: Results,
+    verdicts: dict[str, Verdict],
+    population: Counter[Any],
+    arguments: dict[Name, str],
+) -> dict[str, Any]:
+    by_function: dict[str, dict[str, Counter[str]]] = {}
+    for mutant, result in results:
+        functions = by_function.setdefault(mutant.file, {})
+        functions.setdefault(mutant.function, Counter())[result.outcome] += 1
+    return {
+        "rates": {
+            name: {
+                "outcomes": dict(sorted(one.outcomes.items())),
+                "killed": _rate(one.rate),
+                "killed_without_equivalents": _rate(one.without_equivalents),
+            }
+            for name, one in verdicts.items()
+        },
+        "survivors": [
+            {
+                "file": mutant.file,
+                "function": mutant.function,
+                "line": mutant.line,
+                "operator": mutant.operator,
+                "before": mutant.lines()[0],
+                "after": mutant.lines()[1],
+                "equivalent": arguments.get(name_of(mutant)),
+            }
+            for mutant, result in sorted(results, key=lambda one: one[0])
+            if result.outcome == SURVIVED
+        ],
+        "strata": {
+            file: {
+                function: {"mutants": population[file, function], **dict(sorted(counts.items()))}
+                for function, counts in sorted(functions.items())
+            }
+            for file, functions in sorted(by_function.items())
+        },
+    }
+
+
+def _machine() -> dict[str, Any]:
+    names = ("vyper", "verbs", "pytest", "hypothesis")
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def _print(console: Console, verdicts: dict[str, Verdict], figures: dict[str, Any]) -> None:
+    for one in figures["survivors"]:
+        kind = "equivalent" if one["equivalent"] else "survived"
+        console.print(f"{kind}: contracts/{one['file']}:{one['line']} {one['function']}")
+        for sign, text in (("-", one["before"]), ("+", one["after"])):
+            console.print(
+                "\n".join(f"    {sign} {line}" for line in text.splitlines()), markup=False
+            )
+    for name, verdict in verdicts.items():
+        for title, one in (
+            ("killed", verdict.rate),
+            ("killed, argued equivalents left out", verdict.without_equivalents),
+        ):
+            console.print(
+                f"{name}: {title}: {one.killed} of {one.tested}, "
+                f"{one.rate:.1%} (95 %: {one.low:.1%} to {one.high:.1%})",
+                highlight=False,
+            )
+
+
+def main() -> int:
+    """Run; return the exit code."""
+    options = _arguments()
+    out = sys.stderr if options.json else sys.stdout
+    console = Console(file=out, width=None if out.isatty() else 120)
+    started = time.monotonic()
+    everything = all_mutants(list(TARGET_OF))
+    arguments = read_equivalents(everything)
+    mutants = [one for one in everything if options.only in (None, one.file)]
+    population = Counter((one.file, one.function) for one in mutants)
+    results, seconds = _try(options, in_sample_order(mutants, options.seed), console)
+    check_argued(results, arguments)
+    verdicts = {
+        name: judge_group(results, population, arguments, groups) for name, groups in GROUPS.items()
+    }
+    figures = {
+        "seed": options.seed,
+        "sources": digest_of_sources(),
+        "mutants": len(mutants),
+        "functions": len(population),
+        "suite_seconds": seconds,
+        "seconds": round(time.monotonic() - started),
+        **_machine(),
+        **_as_json(results, verdicts, population, arguments),
+    }
+    _print(console, verdicts, figures)
+    if options.json:
+        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    tested = sum(result.outcome in TESTED for _, result in results)
+    if options.only is None and tested >= LEAST_SAMPLE:
+        Path(RESULT).write_text(json.dumps(figures, indent=2) + "\n")
+    return 0 if verdicts["all"].without_equivalents.rate >= AIM else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("make mutants: interrupted; the same command goes on from here")
+    except MutantsError as error:
+        sys.exit(f"make mutants: {error}")
