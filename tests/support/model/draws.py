@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -26,6 +27,7 @@ class Draws:
         self.positions = [owner << 96 | salt for owner in self.cast.owners for salt in SALTS]
         self.price = twin.setting.price
         self.queue: list[Callable[[], Action]] = []
+        self.edges: Counter[str] = Counter()
 
     @property
     def unit(self) -> int:

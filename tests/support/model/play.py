@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from ringfence.audit import Replay
+from ringfence.evm import InProcessEngine, Receipt
+from ringfence.evm.artifacts import Artifact
+from ringfence.evm.errors import EvmError
+from ringfence.evm.in_process import Trace
+from ringfence.evm.replay import Branch
 from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2, Event
 from tests.support.model.actions import POSITION_CALLS, Action
 from tests.support.model.cast import CRASH, MOODS
@@ -26,13 +32,28 @@ QUESTIONS = 0.25
 EVENTS = 0.1
 """Share of the steps whose events are asked of the contract: topics cost some milliseconds."""
 SHRINK_SECONDS = 30.0
+FAULTS = (AssertionError, ArithmeticError, EvmError)
+"""What ends a run: a mismatch, a mirror that cannot count so far, machines that disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where episodes are played: on which engine, with which code of the vault."""
+
+    engine: Callable[[], InProcessEngine] = InProcessEngine
+    code: Artifact | None = None
+    looks_at_views: bool = False
+    """Whether views are also sent as transactions at the end, for their branches."""
+
+
+PLAIN = Ground()
 
 
 class Stage:
     """A twin with its checks."""
 
-    def __init__(self, setting: Setting, seed: int, mood: str) -> None:
-        self.twin = Twin(setting)
+    def __init__(self, setting: Setting, seed: int, mood: str, ground: Ground = PLAIN) -> None:
+        self.twin = Twin(setting, ground.engine(), ground.code)
         self.generator = Generator(self.twin, Random(seed), mood)
         cast, positions = self.generator.cast, self.generator.positions
         self.invariants = Invariants(self.twin, positions, cast.everyone)
@@ -40,6 +61,8 @@ class Stage:
         self.what_if = WhatIf(self.twin, cast, positions, checks)
         self.views = Views(self.twin, cast, positions, checks)
         self._rng = checks
+        self._looks_at_views = ground.looks_at_views
+        self.branches: set[Branch] = set()
         self.replay = Replay(self.twin.now)
         self._apply(self.twin.mirror.events)
 
@@ -56,22 +79,33 @@ class Stage:
         self.invariants.check(action, outcome, may_act)
         for _ in range(VIEWS_A_STEP):
             self.views.compare_one()
-        self._check_events(outcome)
+        self._check_events(action, outcome)
         return outcome
 
-    def _check_events(self, outcome: Outcome) -> None:
+    def _check_events(self, action: Action, outcome: Outcome) -> None:
         """BOOK-7: the events alone rebuild the words; some steps ask the contract for them."""
         if outcome.receipt is None:
             return
+        self._note_first(action, outcome)
         is_loss = any(event.name == "LossSocialised" for event in outcome.events)
         if outcome.succeeded and (is_loss or self._rng.random() < EVENTS):
             told = self.twin.events(outcome.receipt)
+            self._note_branches(outcome.receipt)
             mirrored = [(event.name, dict(event.args)) for event in outcome.events]
             require(told == mirrored, f"events: the contract says {told}, the mirror {mirrored}")
         self._apply(outcome.events)
         words, address = self.twin.storage.words, self.twin.address
         stored = tuple(words[address, name] for name in (WORD_1, WORD_2))
         require(self.replay.books == stored, "BOOK-7: the events do not rebuild the books")
+
+    def _note_first(self, action: Action, outcome: Outcome) -> None:
+        """Look at the branches of what has not been seen in this episode to end so."""
+        if self.twin.counts[action.name, outcome.reason] == 1 and outcome.receipt is not None:
+            self._note_branches(outcome.receipt)
+
+    def _note_branches(self, receipt: Receipt) -> None:
+        if isinstance(receipt.evidence, Trace):
+            self.branches.update(receipt.evidence.branches())
 
     def _apply(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -98,6 +132,10 @@ class Stage:
         self.twin.check_all_words()
         self._check_replay()
         self.views.compare_all()
+        if self._looks_at_views:
+            for name, args in self.twin.viewed.values():
+                receipt = getattr(self.twin.vault, name).transact(*args, check=False)
+                self._note_branches(receipt)
 
 
 def script(stage: Stage, mood: str, steps: int) -> Iterator[Action]:
@@ -117,50 +155,77 @@ class Record:
 
     counts: Counter[tuple[str, str | None]]
     situations: Counter[str]
+    branches: frozenset[Branch]
+    digest: str
+    """Of the actions in their order."""
 
 
-def play(seed: int, steps: int) -> Record:
+class BrokenRunError(MismatchError):
+    """A run that failed, and the shortest sequence found that fails in the same way."""
+
+    def __init__(self, message: str, seed: int, actions: list[Action]) -> None:
+        super().__init__(message)
+        self.seed = seed
+        self.actions = actions
+
+    def __reduce__(self) -> tuple[type[BrokenRunError], tuple[str, int, list[Action]]]:
+        return type(self), (str(self), self.seed, self.actions)
+
+
+def cast_of(seed: int) -> tuple[Setting, str]:
+    """Return the market and the mood of a seed's episode."""
+    return SETTINGS[seed % len(SETTINGS)], MOODS[seed // len(SETTINGS) % len(MOODS)]
+
+
+def play(seed: int, steps: int, ground: Ground = PLAIN) -> Record:
     """Play one episode and return its record.
 
-    Raises MismatchError that tells the seed, the step, and the shortest sequence found that fails
+    Raises BrokenRunError that tells the seed, the step, and the shortest sequence found that fails
     in the same way.
     """
-    setting = SETTINGS[seed % len(SETTINGS)]
-    mood = MOODS[seed // len(SETTINGS) % len(MOODS)]
-    stage = Stage(setting, seed, mood)
+    setting, mood = cast_of(seed)
+    stage = Stage(setting, seed, mood, ground)
+    digest = hashlib.sha256()
     done: list[tuple[Action, bool]] = []
     try:
         for action in script(stage, mood, steps):
             done.append((action, False))
+            digest.update(repr(action).encode())
             done[-1] = action, stage.step(action).succeeded
         stage.finish()
-    except MismatchError as error:
-        shortest = shrink(setting, seed, mood, done, str(error))
+    except FAULTS as error:
+        shortest = shrink(seed, done, str(error), ground)
         lines = "\n".join(f"    {action!r}," for action in shortest)
-        raise MismatchError(
+        raise BrokenRunError(
             f"{error}\nseed {seed} ({setting.title}, {mood}), step {len(done)}; "
-            f"{len(shortest)} actions suffice:\n{lines}"
+            f"{len(shortest)} actions suffice:\n{lines}",
+            seed,
+            shortest,
         ) from error
-    return Record(stage.twin.counts, stage.invariants.situations)
+    return Record(
+        stage.twin.counts,
+        stage.invariants.situations + stage.generator.edges,
+        frozenset(stage.branches),
+        digest.hexdigest(),
+    )
 
 
-def failure(
-    setting: Setting, seed: int, mood: str, actions: Iterable[Action]
-) -> tuple[int, str] | None:
+def failure(seed: int, actions: Iterable[Action], ground: Ground = PLAIN) -> tuple[int, str] | None:
     """Replay actions; return after how many the run fails and why, None if it does not."""
-    stage = Stage(setting, seed, mood)
+    setting, mood = cast_of(seed)
+    stage = Stage(setting, seed, mood, ground)
     count = 0
     try:
         for count, action in enumerate(actions, start=1):  # noqa: B007  # read in the handler
             stage.step(action)
         stage.finish()
-    except MismatchError as error:
+    except FAULTS as error:
         return count, str(error)
     return None
 
 
 def shrink(
-    setting: Setting, seed: int, mood: str, done: list[tuple[Action, bool]], message: str
+    seed: int, done: list[tuple[Action, bool]], message: str, ground: Ground
 ) -> list[Action]:
     """Leave out what is not needed for a failure that opens like `message`.
 
@@ -169,7 +234,7 @@ def shrink(
     kind = message.split(":")[0]
     deadline = time.monotonic() + SHRINK_SECONDS
     moved = [action for action, succeeded in done if succeeded] + [done[-1][0]]
-    failed = failure(setting, seed, mood, moved)
+    failed = failure(seed, moved, ground)
     is_same = failed is not None and failed[1].split(":")[0] == kind
     actions = moved if is_same else [action for action, _ in done]
     size = len(actions) // 2
@@ -177,7 +242,7 @@ def shrink(
         start = 0
         while start < len(actions) and time.monotonic() < deadline:
             shorter = actions[:start] + actions[start + size :]
-            failed = failure(setting, seed, mood, shorter)
+            failed = failure(seed, shorter, ground)
             if failed is not None and failed[1].split(":")[0] == kind:
                 actions = shorter[: failed[0]]
             else:

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from ringfence.evm import Contract, InProcessEngine, Receipt, Reverted, load
 from ringfence.evm.abi import address_bytes
+from ringfence.evm.artifacts import Artifact
 from ringfence.evm.engine import dev_accounts
 from ringfence.math import tokens
 from ringfence.math.errors import RevertError
@@ -65,13 +66,17 @@ class Outcome:
 
 
 class Twin:
-    """One market on the engine and in the mirror."""
+    """One market on the engine and in the mirror; `code` is the vault's, if not the real one."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(
+        self, setting: Setting, engine: InProcessEngine | None = None, code: Artifact | None = None
+    ) -> None:
         self.setting = setting
-        self.engine = InProcessEngine()
+        self.engine = engine or InProcessEngine()
+        self._code = code or load("MarginVault")
         self.signers = dev_accounts()
         self._deploy()
+        self.viewed: dict[tuple[str, str | None], tuple[str, tuple[Any, ...]]] = {}
         self.counts: Counter[tuple[str, str | None]] = Counter()
         self.quote: tuple[int, int] = (setting.price, setting.price)
         self.oracle_is_broken = False
@@ -102,7 +107,7 @@ class Twin:
             ],
         )
         self.vault = engine.deploy(
-            load("MarginVault"),
+            self._code,
             (
                 self.collateral,
                 self.asset,
@@ -372,6 +377,8 @@ class Twin:
         except Reverted as error:
             actual = "reverts", error.reason
         _require(actual == expected, f"{name}{args}", actual, expected)
+        refused = expected[1] if isinstance(expected, tuple) and "reverts" in expected else None
+        self.viewed[name, refused] = name, args
 
     def check_all_words(self) -> None:
         """Compare each word that the mirror knows with the contract's storage."""

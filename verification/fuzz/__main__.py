@@ -1,0 +1,151 @@
+"""`python -m verification.fuzz`: random calls on the vault and its mirror, in lockstep."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing_extensions import override
+
+from tests.support.model.play import BrokenRunError, Record
+from verification.fuzz.coverage import Coverage
+from verification.fuzz.episodes import Episode, episodes, run
+from verification.fuzz.regression import regression_test
+
+PROGRAM = "python -m verification.fuzz"
+LINE_SECONDS = 15.0
+MOST_WORKERS = 64
+
+Outcome = tuple[Episode, Record | BrokenRunError]
+
+
+class _Parser(argparse.ArgumentParser):
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"fuzz: {message}; see {PROGRAM} --help\n")
+
+
+def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {what}") from None
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{number} {what} (limits {least} and {most})")
+        return number
+
+    return read
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; exits with one line when it is wrong."""
+    parser = _Parser(prog=PROGRAM, description=__doc__)
+    steps, seed = _whole(1, 10**9, "steps"), _whole(0, 2**31, "for a seed")
+    parser.add_argument("--steps", type=steps, required=True, help="random calls, 1_000_000 say")
+    parser.add_argument("--seed", type=seed, default=1, help="the same seed plays the same run")
+    parser.add_argument("--workers", type=_whole(1, MOST_WORKERS, "workers"), default=2)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser.parse_args(arguments)
+
+
+def play_one(episode: Episode) -> Outcome:
+    """Play an episode in a worker; a failure comes back as a value."""
+    try:
+        return episode, run(episode)
+    except BrokenRunError as error:
+        return episode, error
+
+
+@contextmanager
+def _progress(steps: int, console: Console) -> Iterator[Any]:
+    """Yield what is told of each episode played: a bar on a terminal, now and then a line."""
+    done, started, told = 0, time.monotonic(), time.monotonic()
+    columns = (TextColumn("fuzz"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("fuzz", total=steps)
+
+        def tell(played: int) -> None:
+            nonlocal done, told
+            done += played
+            bar.update(task, advance=played)
+            now = time.monotonic()
+            if not console.is_terminal and now - told > LINE_SECONDS:
+                told = now
+                rate = done / (now - started)
+                console.print(f"fuzz: {done:,} of {steps:,} steps, {rate:,.0f} a second")
+
+        yield tell
+
+
+def fuzz(steps: int, seed: int, workers: int, console: Console) -> Coverage | Outcome:
+    """Play a run; return what it reached, or the first episode that failed."""
+    coverage = Coverage()
+    jobs = sorted(episodes(steps, seed), key=lambda one: not one.on_anvil)
+    with multiprocessing.Pool(workers) as pool, _progress(steps, console) as tell:
+        for episode, result in pool.imap_unordered(play_one, jobs):
+            if isinstance(result, BrokenRunError):
+                return episode, result
+            coverage.add(episode, result)
+            tell(episode.steps)
+    return coverage
+
+
+def _show(figures: dict[str, Any]) -> None:
+    for name, outcomes in figures["calls"].items():
+        told = ", ".join(f"{reason} {count:,}" for reason, count in outcomes.items())
+        print(f"  {name}: {told}")
+    for name, count in figures["situations"].items():
+        print(f"  {name}: {count:,}")
+    for reason, why in figures["reasons_that_cannot_be_met"].items():
+        print(f"reason that cannot be met: {reason} ({why})")
+    for reason in figures["reasons_missed"]:
+        print(f"reason never met: {reason}")
+    for branch in figures["branches_missed"]:
+        print(f"branch never reached: {branch}")
+    print(
+        f"{figures['steps']:,} steps in {figures['seconds']:,.0f} s, "
+        f"{figures['steps_a_second']:,.0f} a second; {figures['anvil_steps']:,} on anvil too; "
+        f"branches {figures['branches_reached']:,} of {figures['branches']:,}; no difference"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return its exit code."""
+    options = parse(arguments)
+    started = time.monotonic()
+    result = fuzz(options.steps, options.seed, options.workers, Console(stderr=True))
+    if not isinstance(result, Coverage):
+        episode, error = result
+        print(f"{error}\n", file=sys.stderr)
+        print(regression_test(error, on_anvil=episode.on_anvil))
+        return 1
+    seconds = time.monotonic() - started
+    figures = result.figures() | {
+        "seed": options.seed,
+        "workers": options.workers,
+        "seconds": round(seconds, 1),
+        "steps_a_second": round(result.steps / seconds),
+        "machine": f"{multiprocessing.cpu_count()} cores, {platform.machine()}",
+        "versions": {name: version(name) for name in ("vyper", "verbs", "py-evm")}
+        | {"python": platform.python_version()},
+    }
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        _show(figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
