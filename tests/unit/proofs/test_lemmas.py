@@ -1,0 +1,70 @@
+"""The lemmas hold of the mirror, and the machinery that says so can say no."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("z3", reason="the proofs' requirements are not installed")
+
+from ringfence.math import fixed_point
+from verification.proofs.lemmas import accrual, shares
+from verification.proofs.lemmas.proof import (
+    Inputs,
+    Lemma,
+    LemmaError,
+    Program,
+    Swap,
+    Truth,
+    decide,
+    lemma,
+    prove,
+    refute,
+)
+from verification.proofs.lemmas.symbolic import DivisorError
+
+LEMMAS = (*accrual.LEMMAS, *shares.LEMMAS)
+UNCHANGED = Swap(fixed_point, "WAD", fixed_point.WAD)
+THIRD = Program("x", lambda v: (v.x >= 0,), lambda v: v.x // 3)
+
+
+@pytest.mark.parametrize("claim", LEMMAS, ids=lambda claim: claim.name)
+def test_decide__real_mirror__proved_and_its_mistake_refuted(claim: Lemma) -> None:
+    verdict = decide(claim)
+    assert verdict.status == "proved", f"{claim.id}: {verdict.detail}"
+
+
+@lemma("X", THIRD, broken=UNCHANGED, example={"x": 1})
+def _a_third_is_exact(v: Inputs, third: int) -> Truth:
+    """False of 1."""
+    return third * 3 == v.x
+
+
+@lemma("X", THIRD, broken=UNCHANGED, example={"x": 1})
+def _a_third_is_smaller(v: Inputs, third: int) -> Truth:
+    """True, but never broken by a mistake that changes nothing."""
+    return third <= v.x
+
+
+def test_prove__false_claim__not_proved() -> None:
+    with pytest.raises(LemmaError, match="not proved"):
+        prove(_a_third_is_exact)
+
+
+def test_refute__example_against_the_claim__said() -> None:
+    with pytest.raises(LemmaError, match="false of"):
+        refute(_a_third_is_exact)
+
+
+def test_refute__mistake_that_changes_nothing__said() -> None:
+    with pytest.raises(LemmaError, match="still true"):
+        refute(_a_third_is_smaller)
+
+
+def test_prove__divisor_not_known_positive__raises() -> None:
+    @lemma("X", Program("x", lambda _v: (), lambda v: 1 // v.x), broken=UNCHANGED, example={})
+    def inverse(_v: Inputs, _one: int) -> Truth:
+        """Divides by what may be zero."""
+        return True
+
+    with pytest.raises(DivisorError, match="not proved positive"):
+        prove(inverse)
