@@ -15,7 +15,7 @@ deposit, mint, withdraw, redeem: what moves, and the event   call__any_amount__m
 deposit, mint: revert unless all assets come                 enter__tokens_missing__reverts
 withdraw, redeem: allowance where caller is not the owner    leave__by_another__needs_and_spends
 withdraw, redeem: revert unless all can be paid              leave__more_than_owned__reverts
-rounding: in favour of the vault over its users              round_trip__each_of_eight__never_profits
+rounding: in favour of the vault over its users              round_trip__of_eight__never_profits
 nothing in, nothing out (RND-1, not the standard's)          call__with_nothing__reverts
 """
 
@@ -298,7 +298,7 @@ def test_call__with_nothing__reverts(standing: Standing, name: str) -> None:
 @pytest.mark.parametrize("there", CALLS)
 @settings(max_examples=6)
 @given(drawn=amounts, by_assets=st.booleans())
-def test_round_trip__each_of_eight__never_profits(
+def test_round_trip__of_eight__never_profits(
     standing: Standing, there: str, drawn: int, by_assets: bool
 ) -> None:
     vault = standing.vault
