@@ -6,6 +6,8 @@ import argparse
 import json
 import multiprocessing
 import platform
+import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +61,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _stop_cleanly() -> None:
+    """Let a worker that is told to stop take its anvil down with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def play_one(episode: Episode) -> Outcome:
     """Play an episode in a worker; a failure comes back as a value."""
     try:
@@ -92,7 +99,7 @@ def fuzz(steps: int, seed: int, workers: int, console: Console) -> Coverage | Ou
     """Play a run; return what it reached, or the first episode that failed."""
     coverage = Coverage()
     jobs = sorted(episodes(steps, seed), key=lambda one: not one.on_anvil)
-    with multiprocessing.Pool(workers) as pool, _progress(steps, console) as tell:
+    with multiprocessing.Pool(workers, _stop_cleanly) as pool, _progress(steps, console) as tell:
         for episode, result in pool.imap_unordered(play_one, jobs):
             if isinstance(result, BrokenRunError):
                 return episode, result
@@ -131,10 +138,12 @@ def main(arguments: list[str]) -> int:
         print(regression_test(error, on_anvil=episode.on_anvil))
         return 1
     seconds = time.monotonic() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     figures = result.figures() | {
         "seed": options.seed,
         "workers": options.workers,
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "steps_a_second": round(result.steps / seconds),
         "machine": f"{multiprocessing.cpu_count()} cores, {platform.machine()}",
         "versions": {name: version(name) for name in ("vyper", "verbs", "py-evm")}

@@ -16,11 +16,16 @@ class WorldDraws(TraderDraws):
         seconds = self.rng.choice(
             (1, 12, 12, 60, 3_600, 3_600, self.rng.randint(1, DAY), DAY, 30 * DAY)
         )
-        if self.rng.random() < 0.004:
+        shape = self.rng.random()
+        if shape < 0.004:
             seconds = self.rng.choice((10, 100)) * 365 * DAY
+        elif shape < 0.02:
+            seconds = int((10 * 365 * DAY) ** self.rng.random())
         return Action("warp", 0, (seconds,))
 
     def _set_quote(self) -> Action:
+        if self.rng.random() < 0.04:
+            return self._any_quote()
         shape = self.rng.random()
         base = self.twin.setting.price
         if shape < 0.35:
@@ -42,6 +47,16 @@ class WorldDraws(TraderDraws):
             low = high = 0
         elif shape < 0.37:
             low = high + 1
+        return Action("set_quote", 0, (low, high))
+
+    def _any_quote(self) -> Action:
+        """Any price that the vault takes, its ends included, for one call of a trader."""
+        ends = (1, 2, MAX_UINT256 - 1, MAX_UINT256)
+        drawn = (int(2 ** self.rng.uniform(0, 256)), self.rng.choice(ends))
+        high = min(self.rng.choice(drawn), MAX_UINT256)
+        low = self.rng.choice((high, high, self.rng.randint(1, high)))
+        usual = Action("set_quote", 0, (self.price, self.price))
+        self.queue += [self.rng.choice((self._adjust, self._liquidate)), lambda: usual]
         return Action("set_quote", 0, (low, high))
 
     def _price_of_a_position(self) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from ringfence.math.fixed_point import MAX_UINT256
 from tests.support.model.actions import Action
 from tests.support.model.cast import CALM, EDGES, PLENTY, POOR
+from tests.support.model.draws_edges import EdgeDraws
 from tests.support.model.draws_lenders import LenderDraws
 from tests.support.model.draws_traders import MAX_INT256
-from tests.support.model.draws_world import WorldDraws
 from tests.support.model.twin import Twin
 
 
-class Generator(WorldDraws, LenderDraws):
+class Generator(EdgeDraws, LenderDraws):
     """Draws actions for one twin; the same seed draws the same ones."""
 
     def __init__(self, twin: Twin, rng: Random, mood: str) -> None:
@@ -56,6 +56,7 @@ class Generator(WorldDraws, LenderDraws):
             (self._break_rate, 1),
             (self._donate, 1),
             (self._allow, 1),
+            (self._edge, 6),
         ]
         return [draw for draw, _ in table], [weight for _, weight in table]
 
