@@ -243,6 +243,16 @@ def test_open__grant_is_not_the_callers__reverts(
         stage.open(stage.short, 2_000 * USDC, swap, trader=OTHER_TRADER, grant=grant)
 
 
+def test_open__grant_of_another_loss_bound_stands__reverts(stage: Stage) -> None:
+    market, trader = stage.short, OTHER_TRADER
+    market.vault.set_operator(stage.router, INCREASE, 100, sender=trader)
+    grant = stage.grant(market, INCREASE, signer=trader, nonce=7, max_loss_bps=50)
+    stage.usdc.approve(stage.router, 2_000 * USDC, sender=trader)
+    swap = sell(stage.path(market), WETH)
+    with changes_nothing(stage, trader), reverts("signature is invalid"):
+        stage.open(market, 2_000 * USDC, swap, trader=trader, grant=grant)
+
+
 def test_open__grant_replayed_after_revocation__reverts(stage: Stage) -> None:
     market, trader = stage.long, OTHER_TRADER
     grant = stage.grant(market, INCREASE, signer=trader)

@@ -169,6 +169,9 @@ READS = {
     "convertToAssets": lambda market, _me: market.vault.convertToAssets.encode(1),
     "balanceOf": lambda market, me: market.vault.balanceOf.encode(me),
     "operator_permissions": lambda market, me: market.vault.operator_permissions.encode(me, me),
+    "nonces": lambda market, me: market.vault.nonces.encode(me),
+    "DOMAIN_SEPARATOR": lambda market, _me: market.vault.DOMAIN_SEPARATOR.encode(),
+    "curator": lambda market, _me: market.vault.curator.encode(),
 }
 ENTRIES = WRITES | READS
 

@@ -42,6 +42,16 @@ def test_init__reference_off_by_more_than_tolerated__reverts(
     engine.deploy(load("MorphoOracle"), source, reference, tolerance)
 
 
+def test_init__tolerance_between_two_units__is_rounded_down(
+    engine: Engine, source: Contract
+) -> None:
+    source.set_price(102)
+    with pytest.raises(Reverted, match=r"^price is off the reference$"):
+        engine.deploy(load("MorphoOracle"), source, 100, 15 * 10**15)
+    source.set_price(101)
+    engine.deploy(load("MorphoOracle"), source, 100, 15 * 10**15)
+
+
 def test_init__tolerance_over_a_half__reverts(engine: Engine, source: Contract) -> None:
     with pytest.raises(Reverted, match=r"^tolerance is too wide$"):
         engine.deploy(load("MorphoOracle"), source, PRICE, 5 * 10**17 + 1)

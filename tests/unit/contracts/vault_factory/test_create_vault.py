@@ -159,6 +159,7 @@ BOUNDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"beta_max": WAD + 1, "base_bonus": 0},
     ),
     ("beta_max is below the bonus", {"beta_max": 0}, {}),
+    ("beta_max is below the bonus", {"beta_max": WAD - 1}, {}),
     ("beta_max is below the bonus", {"base_bonus": MAX_UINT256}, {}),
     # The root of beta * (0.86 + beta - 1 - 0.01) = 1 at 18 places.
     (
