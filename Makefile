@@ -58,6 +58,17 @@ fork: setup ## run the fork suite on mainnet, forked from the node at ETH_RPC_UR
 		{ echo "make fork: ETH_RPC_URL is not set; give it the URL of an Ethereum mainnet node" >&2; exit 1; }
 	pytest tests/fork --upstream "$$ETH_RPC_URL"
 
+.venv-proofs/.ready: requirements/proofs.txt | .venv/bin/python
+	.venv/bin/python -m venv --clear .venv-proofs
+	@if command -v uv >/dev/null; then install="uv pip install -q --python .venv-proofs/bin/python"; \
+		else install=".venv-proofs/bin/python -m pip install -q --disable-pip-version-check"; fi; \
+		set -x; $$install --require-hashes -r requirements/proofs.txt
+	@touch $@
+
+.PHONY: prove
+prove: .venv-proofs/.ready ## prove isolation, packing and the lemmas, each with its time
+	@$(LOCAL_ONLY) .venv-proofs/bin/python -m verification.proofs $(if $(ONLY),--only '$(ONLY)')
+
 STEPS ?= 200_000
 .PHONY: fuzz
 fuzz: setup ## hold the vault to its mirror over STEPS random calls
