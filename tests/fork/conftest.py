@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from eth_account.signers.local import LocalAccount
 
 from ringfence.evm import Contract, Engine, load, load_npm
 from ringfence.evm.anvil import launch
 from ringfence.evm.uniswap import Uniswap, deploy_uniswap
-from tests.support.market import DEPLOYER, USDC, WETH, dev_accounts
+from tests.support.market import DEPLOYER, NOBODY, USDC, WETH, dev_accounts
 from tests.support.periphery import fund
 
 FEE = 500
 ETHER_PRICE = 2_000
 AGGREGATOR = "@chainlink/contracts/abi/v0.6/MockV3Aggregator.json"
+PROXY = "@chainlink/contracts/abi/v0.6/EACAggregatorProxy.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,27 @@ class Fork:
         pieces = bytes.fromhex(token_in.address[2:]), FEE.to_bytes(3, "big")
         return b"".join(pieces) + bytes.fromhex(other.address[2:])
 
+    def crash(self, whale: LocalAccount, dollars: Fraction) -> None:
+        """Sell ether into the pool until it pays at most `dollars`, and let the feed say so.
+
+        The feed keeps its real proxy. The aggregator behind it takes its answers from a network
+        that no fork has: its code gives way to one that can be told.
+        """
+        while self.uniswap.quote_sale(self.path(self.weth), WETH) > dollars * USDC:
+            self.uniswap.sell(whale, self.path(self.weth), 100 * WETH)
+        answer = self.uniswap.quote_sale(self.path(self.weth), WETH) * 10**8 // USDC
+        told = self.engine.deploy(load_npm(AGGREGATOR), 8, answer)
+        aggregator = self.engine.at(self.eth_usd.aggregator(), load_npm(AGGREGATOR))
+        self.engine.set_code(aggregator, self.engine.code_at(told))
+        aggregator.updateAnswer(answer)
+
 
 def build_upstream(engine: Engine) -> Addresses:
     """Deploy what mainnet has: WETH9, a dollar, two feeds, Uniswap with a deep pool."""
     uniswap = deploy_uniswap(engine)
     usdc = engine.deploy(load("TestToken"), "USD Coin", "USDC", 6)
-    eth_usd = engine.deploy(load_npm(AGGREGATOR), 8, ETHER_PRICE * 10**8)
+    aggregator = engine.deploy(load_npm(AGGREGATOR), 8, ETHER_PRICE * 10**8)
+    eth_usd = engine.deploy(load_npm(PROXY), aggregator, NOBODY)
     usdc_usd = engine.deploy(load_npm(AGGREGATOR), 8, 10**8)
     fund(engine, uniswap.weth, DEPLOYER, 20_000 * WETH)
     usdc.mint(DEPLOYER, 40_000_000 * USDC)
@@ -144,7 +162,7 @@ def standing_fork(upstream: tuple[str, Addresses]) -> Iterator[Fork]:
             uniswap,
             weth,
             engine.at(at.usdc, load("TestToken")),
-            engine.at(at.eth_usd, load_npm(AGGREGATOR)),
+            engine.at(at.eth_usd, load_npm(PROXY)),
             engine.at(at.usdc_usd, load_npm(AGGREGATOR)),
         )
 

@@ -1,12 +1,13 @@
 """The whole life of positions on a forked chain, and isolation on every transaction of it.
 
-Nothing moves the feed: the price is the chain's own, and interest at the greatest rate makes a
-position unhealthy in a few days, which the feed's heartbeat here allows.
+One life at the chain's own price, where interest at the greatest rate makes a position unhealthy in
+a few days, which the feed's heartbeat here allows; and one where the price falls (`Fork.crash`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.support.market import (
     MAX_RATE,
     MAX_UINT256,
     OTHER_TRADER,
+    STRANGER,
     TRADER,
     USDC,
     WAD,
@@ -51,6 +53,7 @@ class Life:
     market: Market
     router: Contract
     liquidator: Contract
+    factory: Contract
 
     def swap(self, dollars: int) -> Swap:
         return sell(self.fork.path(self.fork.usdc), dollars * USDC)
@@ -73,6 +76,29 @@ class Life:
         )
         self.market.opened.append(position_id(TRADER, salt))
         return receipt
+
+    def close(self, salt: int) -> Receipt:
+        path = self.fork.path(self.fork.weth)
+        receipt: Receipt = self.router.close(
+            self.market.vault, salt, path, True, 0, self.soon, False, NO_GRANT, sender=TRADER
+        )
+        return receipt
+
+    def another_vault(self) -> Contract:
+        """A vault with the same tokens, oracle and rate model, and a position in it."""
+        vault = create_vault(self.fork, self.factory, self.market.params, salt=1)
+        self.fork.weth.approve(vault, MAX_UINT256, sender=OTHER_TRADER)
+        vault.adjust(position_id(OTHER_TRADER), WETH, 0, OTHER_TRADER, b"", sender=OTHER_TRADER)
+        return vault
+
+
+def create_vault(fork: Fork, factory: Contract, params: Params, salt: int = 0) -> Contract:
+    """Have the factory deploy a vault; the deployer seeds it."""
+    labels = CURATOR, GUARDIAN, "Ringfence", "rfUSDC"
+    address = factory.create_vault(
+        params, MAX_CAP, MAX_CAP, *labels, SEED, SEED, salt.to_bytes(32, "big")
+    ).value
+    return fork.engine.at(address, load("MarginVault"))
 
 
 @pytest.fixture
@@ -112,10 +138,7 @@ def life(fork: Fork) -> Life:
     )
     for token in (fork.weth, fork.usdc):
         token.approve(factory, MAX_UINT256, sender=DEPLOYER)
-    address = factory.create_vault(
-        params, MAX_CAP, MAX_CAP, CURATOR, GUARDIAN, "Ringfence", "rfUSDC", SEED, SEED, bytes(32)
-    ).value
-    vault = engine.at(address, load("MarginVault"))
+    vault = create_vault(fork, factory, params)
     market = Market(engine, vault, fork.weth, fork.usdc, oracle, rate_model, params)
     router = engine.deploy(load("LeverageRouter"), factory, fork.uniswap.factory, fork.weth)
     liquidator = engine.deploy(load("Liquidator"), factory, fork.uniswap.factory)
@@ -124,7 +147,7 @@ def life(fork: Fork) -> Life:
     fork.weth.approve(router, MAX_UINT256, sender=TRADER)
     fork.weth.approve(vault, MAX_UINT256, sender=OTHER_TRADER)
     vault.set_operator(router, ALL, 0, sender=TRADER)
-    return Life(fork, market, router, liquidator)
+    return Life(fork, market, router, liquidator, factory)
 
 
 def dollars_for(life: Life, ether: int, ltv: int) -> int:
@@ -166,10 +189,7 @@ def test_life__one_of_three_liquidated_after_days__others_untouched(life: Life) 
     assert vault.is_healthy(reckless) or market.slot(reckless).scaled_debt == 0
 
     for salt, position in ((2, saved), (3, calm)):
-        closed = life.router.close(
-            vault, salt, life.fork.path(life.fork.weth), True, 0, life.soon, False, NO_GRANT,
-            sender=TRADER,
-        )  # fmt: skip
+        closed = life.close(salt)
         assert market.written(closed) == {position, BOOKS}, "ISO-1: closing wrote elsewhere"
         assert vault.slot(position) == 0
     for token in (life.fork.weth, life.fork.usdc):
@@ -182,9 +202,7 @@ def test_life__after_everything__lender_leaves_with_interest(life: Life) -> None
     paid_in = life.market.books().cash
     life.open(1, 2 * WETH, dollars_for(life, 2 * WETH, 60))
     life.market.engine.advance(DAY)
-    life.router.close(
-        vault, 1, life.fork.path(life.fork.weth), True, 0, life.soon, False, NO_GRANT, sender=TRADER
-    )
+    life.close(1)
     shares = vault.balanceOf(LENDER)
     assets = vault.redeem(shares, LENDER, LENDER, sender=LENDER).value
     assert assets > shares, "LIVE-6: interest is paid out"
@@ -193,6 +211,60 @@ def test_life__after_everything__lender_leaves_with_interest(life: Life) -> None
     assert books.total_scaled_debt == 0
     assert life.fork.usdc.balanceOf(vault) == books.cash > 0, "BOOK-1: cash is what the vault holds"
     assert assets + books.cash > paid_in
+
+
+def test_life__price_falls__one_is_liquidated_and_every_other_word_stands(life: Life) -> None:
+    vault, market, fork = life.market.vault, life.market, life.fork
+    levered, calm = (position_id(TRADER, salt) for salt in (1, 2))
+    life.open(1, 2 * WETH, dollars_for(life, 2 * WETH, 88))
+    life.open(2, 2 * WETH, dollars_for(life, 2 * WETH, 40))
+    elsewhere = life.another_vault()
+    calm_word = vault.slot(calm)
+
+    def touched(receipt: Receipt, *expected: object) -> None:
+        assert market.written(receipt) == set(expected), "ISO-1: a call wrote elsewhere"
+        assert vault.slot(calm) == calm_word, "ISO-1: another position changed"
+        assert elsewhere.address not in receipt.state_diff, "ISO-6: another vault changed"
+
+    wallets = {token: token.balanceOf(TRADER) for token in (fork.weth, fork.usdc)}
+    touched(vault.top_up(levered, WETH // 100, sender=OTHER_TRADER), levered)
+    debt = market.slot(levered).scaled_debt
+    part = sell(fork.path(fork.weth), WETH // 2)
+    touched(
+        life.router.decrease(vault, 1, 0, part, life.soon, False, NO_GRANT, sender=TRADER),
+        levered,
+        BOOKS,
+    )
+    assert market.slot(levered).scaled_debt < debt
+    assert vault.is_healthy(levered)
+
+    bound = Fraction(vault.liquidation_price(levered), price_of(1))
+    fork.engine.set_balance(STRANGER, 10**6 * WETH)
+    fork.weth.deposit(value=500_000 * WETH, sender=STRANGER)
+    fork.engine.advance(60)
+    fork.crash(STRANGER, bound * Fraction(99, 100))
+    assert vault.is_healthy(calm)
+    assert not vault.is_healthy(levered), "LIQ-3: a fall past the bound leaves it healthy"
+
+    put_in = market.slot(levered).collateral
+    receipt = life.liquidator.liquidate(
+        vault, (levered, MAX_UINT256, 1), fork.path(fork.weth), KEEPER, sender=KEEPER
+    )
+    touched(receipt, levered, BOOKS)
+    left = market.slot(levered).collateral
+    assert 0 < left < put_in, "LIQ-4: the rest does not stay in the slot"
+    assert receipt.value.profit > 0
+    for token, before in wallets.items():
+        assert token.balanceOf(TRADER) >= before, "ISO-2: a liquidation reached the wallet"
+
+    touched(life.close(1), levered, BOOKS)
+    calm_word = 0
+    touched(life.close(2), calm, BOOKS)
+    vault.redeem(vault.balanceOf(LENDER), LENDER, LENDER, sender=LENDER)
+    books = market.books()
+    assert books.total_shares == books.total_scaled_debt == 0, "BOOK-2: somebody is left"
+    assert fork.usdc.balanceOf(vault) == books.cash, "BOOK-1: cash is not what the vault holds"
+    assert fork.weth.balanceOf(vault) == 0, "BOOK-1: collateral was left behind"
 
 
 def test_life__pool__is_the_forked_chain_s_own(fork: Fork) -> None:
