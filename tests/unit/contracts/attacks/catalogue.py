@@ -38,6 +38,8 @@ CLASSES = (
     "vanished token",
     "false-returning token",
     "over-wide amounts",
+    "router drained by crafted data",
+    "liquidator drained by crafted data",
     "factory front-run",
     "CREATE2 squatting",
     "signature replay across chains",
