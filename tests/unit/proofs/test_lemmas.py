@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("z3", reason="the proofs' requirements are not installed")
 
 from ringfence.math import fixed_point
-from verification.proofs.lemmas import accrual, shares
+from verification.proofs.lemmas import accrual, borrowing, liquidation, shares
 from verification.proofs.lemmas.proof import (
     Inputs,
     Lemma,
@@ -22,7 +22,7 @@ from verification.proofs.lemmas.proof import (
 )
 from verification.proofs.lemmas.symbolic import DivisorError
 
-LEMMAS = (*accrual.LEMMAS, *shares.LEMMAS)
+LEMMAS = (*accrual.LEMMAS, *shares.LEMMAS, *borrowing.LEMMAS, *liquidation.LEMMAS)
 UNCHANGED = Swap(fixed_point, "WAD", fixed_point.WAD)
 THIRD = Program("x", lambda v: (v.x >= 0,), lambda v: v.x // 3)
 

@@ -215,6 +215,7 @@ def properties(lemmas: Iterable[Lemma]) -> tuple[Property, ...]:
             on="integers",
             run=partial(decide, each),
             assumes="field widths, and the factory's bounds on parameters",
+            limit=300,
         )
         for each in lemmas
     )
