@@ -49,6 +49,7 @@ CLASSES = (
     "malleable signature",
     "signature of nobody",
     "read-only re-entry",
+    "cross-contract re-entry",
     "re-entry through the callback",
     "re-entry through a token hook",
     "re-entry through the oracle",
