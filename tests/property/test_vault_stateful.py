@@ -7,24 +7,18 @@ the actions that suffice for it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
-from ringfence.evm.artifacts import ROOT
 from tests.support.model.actions import VAULT_CALLS
 from tests.support.model.markets import WETH_USDC
 from tests.support.model.play import play
 from tests.support.model.twin import Twin
+from verification.fuzz.coverage import CANNOT_BE_MET, reasons
 
 EPISODES = 64
 STEPS = 400
 LEAST_STEPS = 20_000
-
-NOT_HERE = {
-    "transfer failed": "both tokens of these runs revert instead of returning false",
-    "not enough gas": "the engine gives every transaction gas without limit",
-}
-"""Reasons that these runs cannot meet, and why; the unit tests of the contract do."""
+EDGES = 8
 
 SITUATIONS = {
     "adjust with a callback",
@@ -40,13 +34,6 @@ SITUATIONS = {
     "loss borne by lenders",
     "the rate model failed",
 }
-
-
-def reasons() -> set[str]:
-    """Every reason that the vault's modules can revert with."""
-    source = (ROOT / "contracts" / "modules" / "errors.vy").read_text()
-    words = re.findall(r"constant\(bytes32\) = 0x([0-9a-f]{64})", source)
-    return {bytes.fromhex(word).rstrip(b"\0").decode() for word in words}
 
 
 def test_vault__deployed__logs_what_its_mirror_does() -> None:
@@ -68,5 +55,7 @@ def test_vault__any_actions__equals_its_mirror_and_keeps_the_invariants() -> Non
     succeeded = {name for name, reason in counts if reason is None}
     assert set(VAULT_CALLS) <= succeeded, "an entry point never succeeded"
     met = {reason for _, reason in counts if reason is not None}
-    assert reasons() - met == set(NOT_HERE), "a reason never occurred, or one that cannot did"
+    assert reasons() - met == set(CANNOT_BE_MET), "a reason never occurred, or one that cannot did"
     assert set(situations) >= SITUATIONS, "something noteworthy never happened"
+    visited = [name for name in situations if name.startswith("edge: ")]
+    assert len(visited) == 3 * EDGES, "an edge, or a unit to one side of it, was never visited"
