@@ -83,8 +83,8 @@ mutants: setup ## try the tests on contracts with a fault each: MUTANTS=--all fo
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
 	@$(LOCAL_ONLY) python -m benchmarks.gas
 
-.PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-invariants
-lint: lint-python lint-types lint-whitespace lint-abi lint-invariants ## style, types, and that what is generated is current
+.PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-compiled lint-invariants
+lint: lint-python lint-types lint-whitespace lint-abi lint-invariants lint-compiled ## style, types, and that what is generated is current
 lint-python: setup
 	ruff check
 	ruff format --check
@@ -94,6 +94,8 @@ lint-whitespace: # every tracked line, by git's own rules
 	git diff --check "$$(git hash-object -t tree /dev/null)"
 lint-abi: setup
 	python tools/abi.py --check
+lint-compiled: setup
+	python tools/compiled.py --check
 lint-invariants: setup
 	python tools/invariants.py --check
 
@@ -105,6 +107,10 @@ format: setup ## rewrite the Python files in the house's layout
 .PHONY: abi
 abi: setup ## write ringfence/abi/*.json from the compiler
 	python tools/abi.py
+
+.PHONY: compiled
+compiled: setup ## acknowledge what the compiler makes of the contracts
+	python tools/compiled.py
 
 .PHONY: invariants
 invariants: setup ## write docs/invariants.md: each invariant, and the tests that assert it
