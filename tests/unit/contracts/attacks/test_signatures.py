@@ -27,18 +27,6 @@ def twin(v: int, s: bytes) -> tuple[int, bytes]:
     return 55 - v, (ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")
 
 
-def test_permit__malleable_twin_of_a_used_signature__is_refused(
-    market: Market, vault: Contract
-) -> None:
-    signed = sign_permit(market, LENDER, spender=STRANGER, value=700)
-    v, s = twin(signed.v, signed.s)
-    vault.permit(*signed, sender=STRANGER)
-    vault.approve(STRANGER, 0, sender=LENDER)
-    with reverts("signature is invalid"):
-        vault.permit(*signed._replace(v=v, s=s), sender=STRANGER)
-    assert vault.allowance(LENDER, STRANGER) == 0, "AUTH-1: a signature worked twice"
-
-
 def test_set_operator__malleable_twin_first__the_original_is_refused(
     market: Market, vault: Contract
 ) -> None:
