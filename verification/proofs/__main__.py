@@ -36,19 +36,19 @@ _WORKERS = 2
 class Outcome:
     """A property's verdict and its time, seconds."""
 
-    property: Property
+    claim: Property
     verdict: Verdict
     seconds: float
 
     @property
     def holds(self) -> bool:
         """Whether the verdict is what was expected; a proof is welcome where none was."""
-        found, expected = self.verdict.status, self.property.expect
+        found, expected = self.verdict.status, self.claim.expect
         return found == expected or (expected, found) == ("unfinished", "proved")
 
     def figures(self) -> dict[str, object]:
         """Return what the figures file and `--json` hold of it."""
-        claim = self.property
+        claim = self.claim
         return {
             "id": claim.id,
             "name": claim.name,
@@ -107,7 +107,7 @@ def run_one(module: str, claim: Property) -> Outcome:
 
 
 def _line(outcome: Outcome) -> str:
-    claim, verdict = outcome.property, outcome.verdict
+    claim, verdict = outcome.claim, outcome.verdict
     mark = "ok  " if outcome.holds else "FAIL"
     detail = f" [{verdict.detail}]" if verdict.detail else ""
     return (
@@ -129,7 +129,7 @@ def run_all(chosen: Iterable[tuple[str, Property]], console: Console) -> list[Ou
             done.append(future.result())
             progress.console.print(_line(done[-1]), markup=False, highlight=False, soft_wrap=True)
             progress.advance(bar)
-    return sorted(done, key=lambda outcome: outcome.property.id)
+    return sorted(done, key=lambda outcome: outcome.claim.id)
 
 
 def _report(outcomes: Sequence[Outcome], seconds: float) -> dict[str, object]:
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(text)
     if options.only is None:
         _FIGURES.write_text(text)
-    bad = [outcome.property.id for outcome in outcomes if not outcome.holds]
+    bad = [outcome.claim.id for outcome in outcomes if not outcome.holds]
     right = len(outcomes) - len(bad)
     console.print(f"{right} of {len(outcomes)} as expected in {report['seconds']} s")
     if bad:

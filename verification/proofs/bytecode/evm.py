@@ -1,10 +1,10 @@
 """Run EVM bytecode on unknown words, once for each way through it.
 
-Nothing is looped or bounded here: a branch is followed both ways unless the solver shows that one
-is impossible, and what is not modelled (a copy of unknown length, a jump to an unknown place) is an
-error, never skipped. A call to another contract may fail or succeed and return anything of any
-length. It leaves this contract's storage as it is: the lock refuses whoever comes back (AUTH-3, a
-property of its own).
+Nothing is bounded here: a branch is followed both ways unless the path has already decided that
+very condition, which covers every possible path and some impossible ones. What is not modelled (a
+copy of unknown length, a jump to an unknown place) is an error, never skipped. A call to another
+contract may fail or succeed and return anything of any length. It leaves this contract's storage
+as it is: that the lock refuses whoever comes back is tested (AUTH-3), not proved here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from verification.proofs.bytecode.words import SORT, Word, flag, known, term, tr
 
 Byte = int | tuple[z3.BitVecRef, int]
 """A byte: known, or the n-th from the left of an unknown word."""
-
-_UNDECIDED_MS = 300
 
 
 class UnmodelledError(Exception):
@@ -151,7 +149,6 @@ class Machine:
     ) -> None:
         self.code, self.calldata, self.exact = code, calldata, exact
         self.solver = z3.SolverFor("QF_UFBV")
-        self.solver.set("timeout", _UNDECIDED_MS)
         self._facts: list[z3.BoolRef] = []
         self._fresh = 0
         self._start = Path(transient={0: int(locked)}, conditions=list(given))
@@ -181,13 +178,15 @@ class Machine:
 
     def _branch(self, path: Path, target: int, test: z3.BoolRef) -> Iterator[Path]:
         for side, pc in ((test, target), (z3.Not(test), path.pc)):
+            opposite = z3.simplify(z3.Not(side))
+            if any(opposite.eq(condition) for condition in path.conditions):
+                continue
             self.solver.push()
             self.solver.add(side)
-            if self.solver.check() != z3.unsat:
-                way = path.copy()
-                way.pc = pc
-                way.conditions.append(side)
-                yield from self._follow(way)
+            way = path.copy()
+            way.pc = pc
+            way.conditions.append(z3.simplify(side))
+            yield from self._follow(way)
             self.solver.pop()
 
     def _step(self, path: Path) -> tuple[int, z3.BoolRef] | None:
@@ -324,7 +323,7 @@ def _copy_returned(_machine: Machine, path: Path) -> None:
         path.lost = True
 
 
-def _store(machine: Machine, path: Path) -> None:
+def _store(_machine: Machine, path: Path) -> None:
     key, value = path.pop(), path.pop()
     path.writes.append((key, value))
 

@@ -35,7 +35,7 @@ _ASSUMES = (
     "any storage, immutables, caller, time below 2**40, gas, answers of tokens, oracle, rate model "
     "and callback; call data as the ABI lays it out, `data` of 0 or 32 arbitrary bytes; keccak of "
     "two words is injective and at least 2**64; products and quotients are arbitrary functions; "
-    "nothing is written on re-entry (AUTH-3.locked)"
+    "nothing is written on re-entry (AUTH-3, tested)"
 )
 
 
@@ -86,6 +86,8 @@ def _foreign_write(machine: Machine, path: Path, artifact: Artifact) -> str:
     mapping = artifact.slot("position_slot", "_words")
     free = allowed(artifact)
     for key, _value in path.writes:
+        if any(term(key).eq(term(one)) for one in free):
+            continue
         solver = z3.Solver()
         solver.add(machine.solver.assertions())
         solver.add(hash_facts(mapping, _I), hash_facts(mapping, _J))
@@ -128,36 +130,35 @@ def prove(name: str, source: Callable[[], Artifact]) -> Verdict:
 
 _STATEMENT = "a successful {} on position i writes slot i and the two words of the books only"
 
-PROPERTIES = tuple(
-    Property(
-        id=f"ISO-1.{name}",
-        name=f"{name} stays in its slot",
-        statement=_STATEMENT.format(name),
-        on="bytecode",
-        run=partial(prove, name, partial(load, "MarginVault")),
-        assumes=_ASSUMES,
-        limit=300,
-    )
-    for name in _PLAIN
-) + (
+_BROKEN = partial(
+    load_broken,
+    "MarginVault",
+    Break(
+        "modules/position_slot.vy",
+        "amount << 144)\n    self._words[position_id]",
+        "amount << 144)\n    self._words[position_id ^ 1]",
+    ),
+)
+
+PROPERTIES = (
+    *(
+        Property(
+            id=f"ISO-1.{name}",
+            name=f"{name} stays in its slot",
+            statement=_STATEMENT.format(name),
+            on="bytecode",
+            run=partial(prove, name, partial(load, "MarginVault")),
+            assumes=_ASSUMES,
+            expect="proved" if name in ("top_up", "repay") else "unfinished",
+        )
+        for name in _PLAIN
+    ),
     Property(
         id="ISO-1.top_up.broken",
         name="a top-up of the neighbour is found",
         statement=_STATEMENT.format("top_up") + ", where it stores at id ^ 1",
         on="bytecode",
-        run=partial(
-            prove,
-            "top_up",
-            partial(
-                load_broken,
-                "MarginVault",
-                Break(
-                    "modules/position_slot.vy",
-                    "amount << 144)\n    self._words[position_id]",
-                    "amount << 144)\n    self._words[position_id ^ 1]",
-                ),
-            ),
-        ),
+        run=partial(prove, "top_up", _BROKEN),
         assumes=_ASSUMES,
         expect="refuted",
     ),
