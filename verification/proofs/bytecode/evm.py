@@ -55,7 +55,7 @@ def _bits(byte: Byte) -> z3.BitVecRef:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A contract as deployed: the compiled runtime with its immutables behind it, unknown or not."""
+    """A contract as deployed: the compiled runtime with its immutables, unknown or not, behind it."""
 
     runtime: bytes
     immutables: tuple[Byte, ...] = ()
