@@ -5,6 +5,8 @@ Seen: The DAO, June 2016; lending markets with ERC-777 hooks, Cream and AMP, Aug
 
 from __future__ import annotations
 
+from functools import partial
+
 from ringfence.evm import Contract, Engine, load
 from ringfence.evm.artifacts import Artifact
 from tests.support.broken import Break, load_broken
@@ -115,37 +117,38 @@ def show(engine: Engine, broken: Artifact, real: Artifact, door: str) -> None:
         assert reenter(engine, artifact, door) == 0, f"AUTH-3: {name} let a {door} take twice"
 
 
-FILED = {
-    "guard": "the vault is locked, its slot final before any call, rates asked statically",
-    "breaks": (UNLOCKED, *LATE, *LOOSE),
-    "without": "2 WETH of another trader's leave with one's own 2",
-    "here": "the call within is refused, the one around it takes what is the caller's; the lock "
+through = partial(
+    attack,
+    guard="the vault is locked, its slot final before any call, rates asked statically",
+    breaks=(UNLOCKED, *LATE, *LOOSE),
+    without="2 WETH of another trader's leave with one's own 2",
+    here="the call within is refused, the one around it takes what is the caller's; the lock "
     "alone would do",
-}
+)
 
 
-@attack("re-entry through the callback", seen="The DAO, June 2016", **FILED)
+@through("re-entry through the callback", seen="The DAO, June 2016")
 def test_adjust__again_from_its_callback__takes_once(
     engine: Engine, broken: Artifact, real: Artifact
 ) -> None:
     show(engine, broken, real, "callback")
 
 
-@attack("re-entry through a token hook", seen="Cream and AMP's ERC-777, August 2021", **FILED)
+@through("re-entry through a token hook", seen="Cream and AMP's ERC-777, August 2021")
 def test_adjust__again_from_a_token_hook__takes_once(
     engine: Engine, broken: Artifact, real: Artifact
 ) -> None:
     show(engine, broken, real, "token hook")
 
 
-@attack("re-entry through the oracle", **FILED)
+@through("re-entry through the oracle")
 def test_adjust__again_from_the_oracle__takes_once(
     engine: Engine, broken: Artifact, real: Artifact
 ) -> None:
     show(engine, broken, real, "oracle")
 
 
-@attack("re-entry through the rate model", **FILED)
+@through("re-entry through the rate model")
 def test_adjust__again_from_the_rate_model__takes_once(
     engine: Engine, broken: Artifact, real: Artifact
 ) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from ringfence.evm import Contract, load
 from tests.support.market import (
-    LENDER,
     MAX_UINT256,
     NOBODY,
     OPERATOR,
