@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("z3", reason="the proofs' requirements are not installed")
 
+import z3
+
 from ringfence.math import fixed_point
 from verification.proofs.lemmas import accrual, borrowing, liquidation, shares
 from verification.proofs.lemmas.proof import (
@@ -19,8 +21,9 @@ from verification.proofs.lemmas.proof import (
     lemma,
     prove,
     refute,
+    scaling,
 )
-from verification.proofs.lemmas.symbolic import DivisorError
+from verification.proofs.lemmas.symbolic import DivisorError, Number, term_of_truth
 
 LEMMAS = (*accrual.LEMMAS, *shares.LEMMAS, *borrowing.LEMMAS, *liquidation.LEMMAS)
 UNCHANGED = Swap(fixed_point, "WAD", fixed_point.WAD)
@@ -68,3 +71,10 @@ def test_prove__divisor_not_known_positive__raises() -> None:
 
     with pytest.raises(DivisorError, match="not proved positive"):
         prove(inverse)
+
+
+def test_scaling__any_integers__holds() -> None:
+    a, b, t = (Number(z3.Int(name)) for name in "abt")
+    solver = z3.Solver()
+    solver.add(z3.Not(term_of_truth(scaling(a, b, t))))
+    assert solver.check() == z3.unsat, "the one law of products"
