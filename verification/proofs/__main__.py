@@ -19,13 +19,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
 from verification.proofs.property import Property, Verdict
+from verification.proofs.worker import work
 
 _FIGURES = Path(__file__).resolve().parents[1] / "proofs.json"
 _PACKAGES = ("verification.proofs.bytecode", "verification.proofs.lemmas")
@@ -75,22 +75,11 @@ def discover() -> dict[str, tuple[str, Property]]:
     return found
 
 
-def _work(module: str, claim_id: str, answer: Connection) -> None:
-    os.nice(10)
-    claims: Sequence[Property] = importlib.import_module(module).PROPERTIES
-    run = next(claim.run for claim in claims if claim.id == claim_id)
-    try:
-        verdict = run()
-    except Exception as error:  # noqa: BLE001
-        verdict = Verdict("unfinished", f"{type(error).__name__}: {error}")
-    answer.send(verdict)
-
-
 def run_one(module: str, claim: Property) -> Outcome:
     """Run a property in a process of its own, ended at its limit."""
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(module, claim.id, sender))
+    worker = context.Process(target=work, args=(module, claim.id, sender))
     start = time.monotonic()
     worker.start()
     sender.close()

@@ -55,7 +55,7 @@ def _bits(byte: Byte) -> z3.BitVecRef:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A contract as deployed: the compiled runtime with its immutables, unknown or not, behind it."""
+    """A deployed contract: the compiled runtime, its immutables (unknown or not) behind it."""
 
     runtime: bytes
     immutables: tuple[Byte, ...] = ()
