@@ -61,7 +61,6 @@ def _arguments() -> argparse.Namespace:
         "--only", metavar="FILE", help="one source below contracts/; writes nothing"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a mutant may take")
     parser.add_argument("--fresh", action="store_true", help="forget an interrupted run")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
@@ -70,9 +69,9 @@ def _arguments() -> argparse.Namespace:
             f"--only {options.only} is no source that is mutated; give one of: "
             + ", ".join(TARGET_OF)
         )
-    for name in ("sample", "workers", "timeout"):
+    for name in ("sample", "workers"):
         if getattr(options, name) <= 0:
-            parser.error(f"--{name} is {getattr(options, name):g} (limit: above 0); give more")
+            parser.error(f"--{name} is {getattr(options, name)} (limit: 1 or more); give more")
     return options
 
 
@@ -107,7 +106,7 @@ def _try(options: argparse.Namespace, order: list[Mutant], console: Console) -> 
     size = len(order) if options.all else min(options.sample, len(order))
 
     def work(suite: Suite) -> None:
-        pool = Pool(suite, originals_of(targets), options.workers, options.timeout)
+        pool = Pool(suite, originals_of(targets), options.workers)
         try:
             seconds.update(sound_seconds(pool, targets))
             progress = Progress(path)

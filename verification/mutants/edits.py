@@ -127,7 +127,7 @@ class _Source:
         for function, start, end, text, operator in self._edits():
             if self.text[start:end] != text:
                 mutant = Mutant(self.file, function, start, end, text, operator)
-                found.setdefault(mutant.key, mutant)
+                found.setdefault(mutant.apply(), mutant)
         return sorted(found.values())
 
     def _edits(self) -> Iterator[tuple[str, int, int, str, str]]:

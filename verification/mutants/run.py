@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import time
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from multiprocessing import connection
@@ -16,7 +16,7 @@ from random import Random
 from ringfence.evm.artifacts import ROOT, find_source
 from verification.mutants.build import compile_mutant, digest
 from verification.mutants.edits import Mutant, mutants_of
-from verification.mutants.suite import SURVIVED, TESTED, TIMEOUT, Result, Suite, target_of
+from verification.mutants.suite import KILLED, SURVIVED, TESTED, TIMEOUT, Result, Suite, target_of
 from verification.mutants.targets import CONTRACTS, Target
 
 
@@ -39,7 +39,7 @@ def in_sample_order(mutants: list[Mutant], seed: int) -> list[Mutant]:
     placed: list[tuple[float, Mutant]] = []
     for stratum, members in sorted(strata.items()):
         rng = Random(f"{seed} {stratum}")
-        drawn = rng.sample(members, len(members))
+        drawn = rng.sample(sorted(members), len(members))
         offset = rng.random()
         for rank, mutant in enumerate(drawn):
             placed.append(((rank + offset) / len(drawn) if rank else offset - 1, mutant))
@@ -64,7 +64,8 @@ class Progress:
         if path.is_file():
             for line in path.read_text().splitlines():
                 entry = json.loads(line)
-                self.results[entry.pop("key")] = Result(**entry)
+                key = entry.pop("key")
+                self.results[key] = Result(**entry)
         self.results = {
             key: one for key, one in self.results.items() if one.outcome not in (SURVIVED, TIMEOUT)
         }
@@ -81,7 +82,6 @@ class _Job:
     mutant: Mutant | str
     process: BaseProcess
     pipe: connection.Connection
-    deadline: float
 
 
 @dataclass(slots=True)
@@ -91,7 +91,6 @@ class Pool:
     suite: Suite
     originals: dict[str, str]
     workers: int
-    timeout: float
     _jobs: list[_Job] = field(default_factory=list)
 
     @property
@@ -109,27 +108,23 @@ class Pool:
         process = context.Process(target=self.suite.judge, args=arguments)
         process.start()
         theirs.close()
-        self._jobs.append(_Job(mutant, process, ours, time.monotonic() + self.timeout))
+        self._jobs.append(_Job(mutant, process, ours))
 
     def wait(self) -> Iterator[tuple[Mutant | str, Result]]:
         """Wait for something to end; yield what has."""
-        nearest = min(job.deadline for job in self._jobs) - time.monotonic()
-        connection.wait([job.pipe for job in self._jobs], max(nearest, 0))
-        for job in list(self._jobs):
-            if job.pipe.poll():
-                yield job.mutant, self._end(job)
-            elif job.deadline <= time.monotonic():
-                job.process.kill()
-                self._jobs.remove(job)
-                yield job.mutant, Result(TIMEOUT, seconds=self.timeout)
+        ready = connection.wait([job.pipe for job in self._jobs])
+        for job in [job for job in self._jobs if job.pipe in ready]:
+            yield job.mutant, self._end(job)
 
     def _end(self, job: _Job) -> Result:
         self._jobs.remove(job)
         try:
             result: Result = job.pipe.recv()
+            job.process.join()
         except EOFError:
-            result = Result("killed", "the process died")
-        job.process.join()
+            job.process.join()
+            is_late = job.process.exitcode == -signal.SIGXCPU
+            result = Result(TIMEOUT) if is_late else Result(KILLED, "the process died")
         return result
 
     def stop(self) -> None:

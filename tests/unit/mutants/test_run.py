@@ -1,0 +1,97 @@
+"""The command: a killed and a surviving mutant told apart, and arguments that make no sense."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ringfence.evm.artifacts import ROOT
+from verification.mutants.edits import Mutant, mutants_of
+from verification.mutants.run import Pool, go_through, originals_of
+from verification.mutants.suite import IDENTICAL, INVALID, KILLED, SURVIVED, Result, Suite
+from verification.mutants.targets import CONTRACTS, TARGET_OF, Target
+
+CURVE = "rates/kinked_curve.vy"
+
+
+class OneTest(Suite):
+    """A suite of one test: half lent out, a market pays the base and half a slope."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+    def killer(self, target: Target) -> str:
+        from ringfence.evm import InProcessEngine, load
+
+        model = InProcessEngine().deploy(load(target.stem), 100, 9 * 10**17, 1_000, 1_000)
+        return "" if model.borrow_rate(10**6, 10**6) == 600 else "half lent out"
+
+
+class KnownResults:
+    """Progress that is kept nowhere."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, Result] = {}
+
+    def add(self, mutant: Mutant, result: Result) -> None:
+        self.results[mutant.key] = result
+
+
+def edit(before: str, after: str) -> Mutant:
+    source = (CONTRACTS / CURVE).read_text()
+    start = source.index(before)
+    return Mutant(CURVE, "_utilisation_down", start, start + len(before), after, "none")
+
+
+def test_go_through__four_kinds_of_mutants__tells_them_apart() -> None:
+    order = [
+        edit("return debt * WAD // (cash + debt)", "return debt * WAD // (cash - debt)"),
+        edit("debt == 0", "debt == 1"),
+        edit("debt * WAD", "(debt * WAD)"),
+        edit("debt == 0", "no such name"),
+    ]
+    pool = Pool(OneTest(), originals_of([TARGET_OF[CURVE]]), 2)
+    heard: list[int] = []
+
+    def tell(tested: int, _mutant: Mutant, _result: Result) -> None:
+        heard.append(tested)
+
+    progress = KnownResults()
+    results = go_through(order, 4, pool, progress, tell)  # type: ignore[arg-type]
+    outcomes = [result.outcome for _, result in results]
+    assert outcomes == [KILLED, SURVIVED, IDENTICAL, INVALID]
+    assert len(heard) == 4
+    assert max(heard) == 2
+    assert results[0][1].killer != ""
+
+
+def test_go_through__size_reached__draws_no_more() -> None:
+    order = mutants_of(CURVE)
+    pool = Pool(OneTest(), originals_of([TARGET_OF[CURVE]]), 2)
+    results = go_through(order, 3, pool, KnownResults(), lambda *_: None)  # type: ignore[arg-type]
+    tested = [one for one, result in results if result.outcome in (KILLED, SURVIVED)]
+    assert len(tested) >= 3
+    assert [one for one, _ in results] == order[: len(results)]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "verification.mutants", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sample", "0"), "--sample is 0 (limit: 1 or more); give more"),
+        (("--workers", "-1"), "--workers is -1 (limit: 1 or more); give more"),
+        (("--only", "modules/none.vy"), "--only modules/none.vy is no source that is mutated"),
+    ],
+)
+def test_command__bad_argument__says_so_in_one_line(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
