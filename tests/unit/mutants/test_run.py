@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from ringfence.evm.artifacts import ROOT
+from verification.mutants.__main__ import main
 from verification.mutants.edits import Mutant, mutants_of
-from verification.mutants.run import Pool, go_through, originals_of
+from verification.mutants.run import Pool, Progress, go_through, originals_of
 from verification.mutants.suite import IDENTICAL, INVALID, KILLED, SURVIVED, Result, Suite
 from verification.mutants.targets import CONTRACTS, TARGET_OF, Target
 
@@ -29,23 +29,13 @@ class OneTest(Suite):
         return "" if model.borrow_rate(10**6, 10**6) == 600 else "half lent out"
 
 
-class KnownResults:
-    """Progress that is kept nowhere."""
-
-    def __init__(self) -> None:
-        self.results: dict[str, Result] = {}
-
-    def add(self, mutant: Mutant, result: Result) -> None:
-        self.results[mutant.key] = result
-
-
 def edit(before: str, after: str) -> Mutant:
     source = (CONTRACTS / CURVE).read_text()
     start = source.index(before)
     return Mutant(CURVE, "_utilisation_down", start, start + len(before), after, "none")
 
 
-def test_go_through__four_kinds_of_mutants__tells_them_apart() -> None:
+def test_go_through__four_kinds_of_mutants__tells_them_apart(tmp_path: Path) -> None:
     order = [
         edit("return debt * WAD // (cash + debt)", "return debt * WAD // (cash - debt)"),
         edit("debt == 0", "debt == 1"),
@@ -58,8 +48,7 @@ def test_go_through__four_kinds_of_mutants__tells_them_apart() -> None:
     def tell(tested: int, _mutant: Mutant, _result: Result) -> None:
         heard.append(tested)
 
-    progress = KnownResults()
-    results = go_through(order, 4, pool, progress, tell)  # type: ignore[arg-type]
+    results = go_through(order, 4, pool, Progress(tmp_path / "run.jsonl"), tell)
     outcomes = [result.outcome for _, result in results]
     assert outcomes == [KILLED, SURVIVED, IDENTICAL, INVALID]
     assert len(heard) == 4
@@ -67,18 +56,14 @@ def test_go_through__four_kinds_of_mutants__tells_them_apart() -> None:
     assert results[0][1].killer != ""
 
 
-def test_go_through__size_reached__draws_no_more() -> None:
+def test_go_through__size_reached__draws_no_more(tmp_path: Path) -> None:
     order = mutants_of(CURVE)
     pool = Pool(OneTest(), originals_of([TARGET_OF[CURVE]]), 2)
-    results = go_through(order, 3, pool, KnownResults(), lambda *_: None)  # type: ignore[arg-type]
+    progress = Progress(tmp_path / "run.jsonl")
+    results = go_through(order, 3, pool, progress, lambda *_: None)
     tested = [one for one, result in results if result.outcome in (KILLED, SURVIVED)]
     assert len(tested) >= 3
     assert [one for one, _ in results] == order[: len(results)]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "verification.mutants", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +75,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_command__bad_argument__says_so_in_one_line(
-    arguments: tuple[str, ...], message: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
 ) -> None:
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr.splitlines()[-1]
+    monkeypatch.setattr(sys, "argv", ["verification.mutants", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]

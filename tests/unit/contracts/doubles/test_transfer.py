@@ -121,6 +121,18 @@ def test_transfer__fee_on_transfer_token__burns_the_fee(
     assert token.totalSupply() == SUPPLY - 2 * fee
 
 
+def test_transfer__surcharging_token__burns_one_more_of_the_senders(
+    deploy_token: DeployToken, trader: Any, vault: Any
+) -> None:
+    token = deploy_token("SurchargingToken")
+
+    token.transfer(vault, 300_000, sender=trader)
+    token.transferFrom(trader, vault, 300_000, sender=vault)
+
+    assert token.balanceOf(vault) == 600_000
+    assert token.balanceOf(trader) == SUPPLY - 600_002
+
+
 def test_set_fee__token_seemed_sound__takes_a_fee_from_then_on(
     deploy_token: DeployToken, trader: Any, vault: Any
 ) -> None:

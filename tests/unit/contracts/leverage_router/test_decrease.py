@@ -67,6 +67,16 @@ def test_decrease__exact_out__repays_that_and_sells_what_it_takes(
     assert market.slot(ID)[:2] == (before.collateral - cost, before.scaled_debt - repaid)
 
 
+def test_decrease__a_single_unit_bought__repays_it(stage: Stage) -> None:
+    stage.open_standard(stage.long)
+    before = stage.long.slot(ID)
+    swap = buy(stage.path(stage.long, to_asset=True), 1)
+    receipt = stage.decrease(stage.long, 0, swap)
+    (event,) = receipt.events(stage.router)
+    assert event["repaid"] == 1
+    assert stage.long.slot(ID).scaled_debt == before.scaled_debt - 1
+
+
 @pytest.mark.parametrize("exact_in", [True, False])
 def test_decrease__withdrawal__is_paid_to_the_trader(
     stage: Stage, market: Market, exact_in: bool

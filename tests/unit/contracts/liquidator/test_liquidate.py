@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from ringfence.evm import Receipt
+from ringfence.evm import Receipt, load
 from ringfence.evm.uniswap import encode_path
 from tests.support.market import (
     BOOKS,
@@ -104,6 +104,19 @@ def test_liquidate__two_pools__sells_along_the_route(stage: Stage, market: Marke
     profit = stage.uniswap.quote_sale(path, preview.seized) - preview.repaid - preview.cut
     receipt = liquidate(stage, market, path=path)
     assert receipt.value.profit == profit
+
+
+def test_liquidate__tokens_that_return_nothing__works(stage: Stage, market: Market) -> None:
+    stage.open_standard(market, leverage=4)
+    crash(stage, market)
+    silent = stage.engine.deploy(load("NoReturnToken"), "USD Coin", "USDC", 6)
+    stage.engine.set_code(stage.usdc, stage.engine.code_at(silent))
+    before = market.slot(ID)
+    preview = market.vault.preview_liquidation(ID, MAX_UINT256)
+    sale = stage.uniswap.quote_sale(stage.path(market, to_asset=True), preview.seized)
+    receipt = liquidate(stage, market)
+    assert receipt.value.profit == sale - preview.repaid - preview.cut
+    assert market.slot(ID).scaled_debt == before.scaled_debt - preview.scaled_retired
 
 
 def test_liquidate__bounded_repayment__takes_no_more(stage: Stage, market: Market) -> None:

@@ -307,6 +307,19 @@ def test_create_vault__fee_on_transfer__reverts(
 
 
 @pytest.mark.parametrize("side", ["collateral", "asset"])
+def test_create_vault__sender_is_surcharged__reverts(
+    engine: Engine, factory: Contract, side: str
+) -> None:
+    token = engine.deploy(load("SurchargingToken"), "Surcharge", "SUR", 18)
+    draft = make_draft(engine, factory, **{side: token})
+    draft.refuses("balance too low")
+    # Somebody's gift to the factory would pay for it.
+    token.mint(factory, 10)
+    draft.refuses("token takes a fee")
+    assert token.balanceOf(factory) == 10
+
+
+@pytest.mark.parametrize("side", ["collateral", "asset"])
 def test_create_vault__token_returns_nothing__works(
     engine: Engine, factory: Contract, side: str
 ) -> None:
