@@ -42,7 +42,8 @@ def _run(v: Inputs) -> Liquidation:
         return liquidation.liquidate(position, v.debt_index, v.price, v.max_repay, risk_of(v))
 
 
-def _given(v: Inputs) -> Iterable[Truth]:
+def unhealthy_or_not(v: Inputs) -> Iterable[Truth]:
+    """Return what is known of any position with debt that someone tries to liquidate."""
     return (
         *open_position(v),
         *sound_risk(v),
@@ -52,7 +53,9 @@ def _given(v: Inputs) -> Iterable[Truth]:
     )
 
 
-SOLVENT = Program(f"collateral scaled_debt debt_index price max_repay {RISK}", _given, _run)
+SOLVENT = Program(
+    f"collateral scaled_debt debt_index price max_repay {RISK}", unhealthy_or_not, _run
+)
 PERCENT = WAD // 100
 EXAMPLE = {
     "collateral": 10**6,
@@ -69,7 +72,7 @@ EXAMPLE = {
 }
 
 
-def _betas(v: Inputs, ltv: Number) -> tuple[Number, Number]:
+def betas(v: Inputs, ltv: Number) -> tuple[Number, Number]:
     """Return the two values that beta may have, by `beta_of`."""
     return v.beta_max, WAD + v.base_bonus + ltv - v.liquidation_ltv
 
@@ -79,7 +82,7 @@ def _seized_for_retired(v: Inputs, out: Liquidation, q: Sequence[Number]) -> Ite
     down = q[-5]
     yield scaling(0, out.scaled_retired, v.debt_index)
     yield scaling(out.scaled_retired, -1, v.debt_index)
-    for beta in _betas(v, -q[2]):
+    for beta in betas(v, -q[2]):
         yield scaling(down * WAD, out.scaled_retired * v.debt_index, beta)
         yield scaling(beta, v.beta_max, out.scaled_retired * v.debt_index)
 
@@ -87,7 +90,7 @@ def _seized_for_retired(v: Inputs, out: Liquidation, q: Sequence[Number]) -> Ite
 def _repair_is_positive(v: Inputs, q: Sequence[Number]) -> Iterable[Truth]:
     """Unhealthy at liquidation_ltv > target_ltv: something has to be repaid."""
     yield scaling(v.target_ltv, v.liquidation_ltv, q[1])
-    for beta in _betas(v, -q[2]):
+    for beta in betas(v, -q[2]):
         yield scaling(0, q[3], PRICE_SCALE - beta * v.target_ltv)
 
 
@@ -107,7 +110,7 @@ def _k_falls(v: Inputs, out: Liquidation, q: Sequence[Number]) -> Iterable[Truth
         out.scaled_retired,
     )
     debt, value, ltv = -q[0], q[1], -q[2]
-    for beta in _betas(v, ltv):
+    for beta in betas(v, ltv):
         yield scaling(n * i, debt * WAD, beta)
         yield scaling(debt * WAD, ltv * value, beta)
         yield scaling(ltv * beta, PRICE_SCALE, value)
@@ -124,7 +127,7 @@ def _stops_at_target(v: Inputs, out: Liquidation, q: Sequence[Number]) -> Iterab
     value, repair, down, seized_value = q[1], -q[3], q[-5], q[-4]
     yield scaling(v.collateral * v.price, (value + 1) * PRICE_SCALE, tau)
     yield scaling(seized_value * PRICE_SCALE, (out.seized + 1) * v.price, tau)
-    for beta in _betas(v, -q[2]):
+    for beta in betas(v, -q[2]):
         yield scaling(beta * down, (seized_value + 1) * WAD, tau)
         yield scaling(x_i, (down + 1) * WAD, beta * tau)
         yield scaling(0, tau, beta)
@@ -138,6 +141,11 @@ _debt_up = liquidation.debt_up
 def _one_less(scaled_debt: int, debt_index: int) -> int:
     """Return what is owed, less one unit."""
     return _debt_up(scaled_debt, debt_index) - 1
+
+
+def _one_more(scaled_debt: int, debt_index: int) -> int:
+    """Return what is owed, and 10,000 units more."""
+    return _debt_up(scaled_debt, debt_index) + 10_000
 
 
 def _all_at_once(_dividend: int, _divisor: int) -> int:
@@ -220,10 +228,31 @@ def solvent_liquidation_stops_at_target(v: Inputs, out: Liquidation) -> Truth:
     )
 
 
+def _retired_products(v: Inputs, out: Liquidation, _q: Sequence[Number]) -> Iterable[Truth]:
+    yield scaling(out.scaled_retired, v.scaled_debt, v.debt_index)
+
+
+@lemma(
+    "LIQ-6",
+    SOLVENT,
+    because=_retired_products,
+    broken=Swap(liquidation, "debt_up", _one_more),
+    example=EXAMPLE | {"scaled_debt": 920_000, "max_repay": 895_000, "min_debt": 90_000},
+)
+def solvent_liquidation_leaves_no_dust(v: Inputs, out: Liquidation) -> Truth:
+    """Show x = n or (n - x) * i > (min_debt - 1) * W: debt 0 or at least min_debt is left.
+
+    A debt already below can thus only be cleared. The mistake: a debt taken for larger than it is.
+    """
+    left = v.scaled_debt - out.scaled_retired
+    return implies(left != 0, left * v.debt_index > (v.min_debt - 1) * WAD)
+
+
 LEMMAS = (
     solvent_liquidation_lowers_k,
     solvent_liquidation_books_no_loss,
     solvent_liquidation_seizes_at_most_beta_max,
     solvent_liquidation_stops_at_target,
+    solvent_liquidation_leaves_no_dust,
 )
 PROPERTIES = properties(LEMMAS)
