@@ -9,7 +9,7 @@ pytest.importorskip("z3", reason="the proofs' requirements are not installed")
 import z3
 
 from ringfence.math import fixed_point
-from verification.proofs.lemmas import accrual, borrowing, insolvent, liquidation, shares
+from verification.proofs.lemmas import accrual, books, borrowing, insolvent, liquidation, shares
 from verification.proofs.lemmas.proof import (
     Inputs,
     Lemma,
@@ -25,7 +25,7 @@ from verification.proofs.lemmas.proof import (
 )
 from verification.proofs.lemmas.symbolic import DivisorError, Number, term_of_truth
 
-MODULES = (accrual, shares, borrowing, liquidation, insolvent)
+MODULES = (accrual, shares, borrowing, liquidation, insolvent, books)
 LEMMAS = tuple(claim for module in MODULES for claim in module.LEMMAS)
 UNCHANGED = Swap(fixed_point, "WAD", fixed_point.WAD)
 THIRD = Program("x", lambda v: (v.x >= 0,), lambda v: v.x // 3)

@@ -137,7 +137,7 @@ def debt_index_never_falls(v: Inputs, after: BalanceSheet) -> Truth:
 def supply_index_never_falls_by_accrual(v: Inputs, after: BalanceSheet) -> Truth:
     """I' >= I, and I' stays within its 76 bits: time alone never costs a lender anything.
 
-    The index falls by a socialised loss only, which is `liquidation_keeps_books`.
+    The index falls by a socialised loss only, see `liquidation_spends_the_reserve_first`.
     """
     return all_of(after.supply_index >= v.supply_index, after.supply_index <= MAX_INDEX)
 

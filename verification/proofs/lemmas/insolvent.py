@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from unittest.mock import patch
 
 from ringfence.math import health, liquidation
@@ -18,7 +17,7 @@ from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.math.liquidation import Liquidation
 from ringfence.math.position_slot import PositionSlot
 from verification.proofs.lemmas.given import RISK, risk_of
-from verification.proofs.lemmas.liquidation import EXAMPLE, betas, unhealthy_or_not
+from verification.proofs.lemmas.liquidation import EXAMPLE, betas, debtor
 from verification.proofs.lemmas.proof import (
     Inputs,
     Program,
@@ -59,29 +58,27 @@ def _run(v: Inputs) -> Step:
     )
 
 
-INSOLVENT = Program(
-    f"collateral scaled_debt debt_index price max_repay {RISK}", unhealthy_or_not, _run
-)
+INSOLVENT = Program(f"collateral scaled_debt debt_index price max_repay {RISK}", debtor, _run)
 WHOLE = EXAMPLE | {"scaled_debt": 1_200_000, "max_repay": 2**128}
 PART = WHOLE | {"max_repay": 333_333}
 
 
-_insolvent = liquidation._insolvent
+_insolvent: Callable[..., Liquidation] = liquidation._insolvent
 
 
 def _retiring(part: Callable[[int], int]) -> Swap:
     """Return a mistake: only a part of the debt is retired, and the rest stays with no backing."""
 
-    def broken(position: PositionSlot, *figures: Any) -> Liquidation:
-        moved = _insolvent(position, *figures)
+    def broken(*figures: object) -> Liquidation:
+        moved = _insolvent(*figures)
         return replace(moved, scaled_retired=part(moved.scaled_retired))
 
     return Swap(liquidation, "_insolvent", broken)
 
 
-def _unseen(position: PositionSlot, *figures: Any) -> Liquidation:
+def _unseen(*figures: object) -> Liquidation:
     """Say nothing of what was written off."""
-    return replace(_insolvent(position, *figures), loss=0)
+    return replace(_insolvent(*figures), loss=0)
 
 
 def _less_than_all(v: Inputs, out: Step, _q: Sequence[Number]) -> Iterable[Truth]:

@@ -42,7 +42,7 @@ def _run(v: Inputs) -> Liquidation:
         return liquidation.liquidate(position, v.debt_index, v.price, v.max_repay, risk_of(v))
 
 
-def unhealthy_or_not(v: Inputs) -> Iterable[Truth]:
+def debtor(v: Inputs) -> Iterable[Truth]:
     """Return what is known of any position with debt that someone tries to liquidate."""
     return (
         *open_position(v),
@@ -53,9 +53,7 @@ def unhealthy_or_not(v: Inputs) -> Iterable[Truth]:
     )
 
 
-SOLVENT = Program(
-    f"collateral scaled_debt debt_index price max_repay {RISK}", unhealthy_or_not, _run
-)
+SOLVENT = Program(f"collateral scaled_debt debt_index price max_repay {RISK}", debtor, _run)
 PERCENT = WAD // 100
 EXAMPLE = {
     "collateral": 10**6,
