@@ -191,6 +191,26 @@ def test_init__greatest_price_over_256_bits_for_low_quotes__reverts(
     assert draft.deploy(**bounds(10**8, 10**4)).scale() == 10**24
 
 
+@pytest.mark.parametrize("raised", ["base_1", "base_2"])
+def test_init__least_answers_of_one__count_as_one(
+    draft: Draft, engine: Engine, raised: str
+) -> None:
+    # The scale is one, so that the least price is the least base over the greatest quote, 2.
+    feeds = {
+        "base_1": deploy_feed(engine, 10**20, 24),
+        "base_2": deploy_feed(engine, 5, 0),
+        "quote_1": deploy_feed(engine, 1, 0),
+    }
+    bounds = {
+        "base_1": feed_config(feeds["base_1"], HOUR, 1, 10**21),
+        "base_2": feed_config(feeds["base_2"], HOUR, 1, 10),
+        "quote_1": feed_config(feeds["quote_1"], HOUR, 1, 2),
+    }
+    draft.refuses("price range is too wide", **bounds)
+    higher = {raised: (*bounds[raised][:2], 2, bounds[raised][3])}
+    assert draft.deploy(**bounds | higher, reference_price=5 * 10**20).scale() == 1
+
+
 def test_init__least_price_zero__reverts(draft: Draft, engine: Engine) -> None:
     base, quote = deploy_feed(engine, 10**8, 32), deploy_feed(engine, 1, 8)
     least = feed_config(base, HOUR, 10**8, 10**9)

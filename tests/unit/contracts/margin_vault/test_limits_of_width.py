@@ -71,3 +71,9 @@ def test_liquidate__rest_would_be_dust__takes_a_debt_beyond_1e18_whole(engine: E
     (event,) = receipt.events(market.vault)
     assert event["repaid"] == 4 * WETH
     assert market.slot(opened).scaled_debt == 0, "LIQ-6: dust is left"
+
+
+def test_init__caps_that_differ__are_each_where_they_belong(engine: Engine) -> None:
+    market = deploy_market(engine, supply_cap=MAX_CAP, debt_cap=7)
+    assert market.limits() == (MAX_CAP, 7, 0)
+    assert market.vault.current_limits() == (MAX_CAP, 7, 0)
