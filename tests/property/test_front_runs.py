@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
@@ -82,6 +83,31 @@ def act(market: Market, name: str, position: int, amount: int) -> Receipt:
     return vault.liquidate(position, amount, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False)
 
 
+@contextmanager
+def undone(engine: Engine) -> Iterator[None]:
+    """Take back what is done inside, also where it fails: the next example starts anew."""
+    mark = engine.snapshot()
+    try:
+        yield
+    finally:
+        engine.restore(mark)
+
+
+def check_done(market: Market, position: int, name: str, second: Size) -> None:
+    """Act; only a liquidation may be refused, and only because the position is healthy."""
+    owed, is_healthy = market.debt(position), market.vault.is_healthy(position)
+    amount = second.of(owed) if name == "repay" else MAX_UINT256
+    receipt = act(market, name, position, amount)
+    why = receipt.revert_reason
+    if name == "liquidate" and is_healthy:
+        assert why == "position is healthy", f"LIVE-4: a healthy position, and {why}"
+    else:
+        assert receipt.success, f"LIVE-4: {name} reverts: {why}"
+    if name == "close" or (name == "repay" and amount >= owed):
+        assert market.slot(position).scaled_debt == 0, f"LIVE-4: {name} left a debt"
+    market.check_books()
+
+
 @settings(max_examples=400)
 @given(
     debt=st.sampled_from(DEBTS),
@@ -102,23 +128,11 @@ def test_repay_close_liquidate__after_anything_of_any_size__are_done_or_have_no_
     ahead: list[tuple[str, Size]],
     second: Size,
 ) -> None:
-    start = market.engine.snapshot()
-    position = settle(market, debt, index, percent, nudge)
-    for name, size in ahead:
-        done = act(market, name, position, size.of(market.debt(position)))
-        event(f"{name} ahead: {done.revert_reason or 'done'}")
-    mark = market.engine.snapshot()
-    for name in ("repay", "close", "liquidate"):
-        owed, is_healthy = market.debt(position), market.vault.is_healthy(position)
-        amount = second.of(owed) if name == "repay" else MAX_UINT256
-        receipt = act(market, name, position, amount)
-        why = receipt.revert_reason
-        if name == "liquidate" and is_healthy:
-            assert why == "position is healthy", f"LIVE-4: a healthy position, and {why}"
-        else:
-            assert receipt.success, f"LIVE-4: {name} after {ahead} reverts: {why}"
-        if name == "close" or (name == "repay" and amount >= owed):
-            assert market.slot(position).scaled_debt == 0, f"LIVE-4: {name} left a debt"
-        market.check_books()
-        market.engine.restore(mark)
-    market.engine.restore(start)
+    with undone(market.engine):
+        position = settle(market, debt, index, percent, nudge)
+        for name, size in ahead:
+            done = act(market, name, position, size.of(market.debt(position)))
+            event(f"{name} ahead: {done.revert_reason or 'done'}")
+        for name in ("repay", "close", "liquidate"):
+            with undone(market.engine):
+                check_done(market, position, name, second)
