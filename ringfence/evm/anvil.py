@@ -45,7 +45,6 @@ HISTORY = 256
 
 _NO_FUNDS = "insufficient funds"
 _HALT = "EVM error "
-_TOP_CALL = {"tracerConfig": {"onlyTopCall": True}}
 _CHANGES = {"tracerConfig": {"diffMode": True}}
 
 
@@ -170,7 +169,7 @@ class AnvilEngine(Engine):
         sent = self._mine(transaction, sender, value)
         receipt, call, changes = self._ask(
             ("eth_getTransactionReceipt", [sent]),
-            ("debug_traceTransaction", [sent, {"tracer": "callTracer", **_TOP_CALL}]),
+            ("debug_traceTransaction", [sent, {"tracer": "callTracer"}]),
             ("debug_traceTransaction", [sent, {"tracer": "prestateTracer", **_CHANGES}]),
         )
         if receipt is None:

@@ -58,6 +58,16 @@ class Log:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class CallMade:
+    """A call that took effect, or the creation of `to`: static and delegated calls left out."""
+
+    caller: str
+    to: str
+    data: bytes = field(repr=False)
+    creates: bool = False
+
+
 class Evidence(ABC):
     """What an engine can still tell about a transaction when it is asked, and not before."""
 
@@ -76,6 +86,10 @@ class Evidence(ABC):
     @abstractmethod
     def state_diff(self) -> StateDiff:
         """Return every storage word that the transaction changed."""
+
+    @abstractmethod
+    def calls(self) -> tuple[CallMade, ...]:
+        """Return the calls that took effect, each before those that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,11 @@ class Receipt:
     def state_diff(self) -> StateDiff:
         """Every storage word that changed: address -> slot -> (before, after)."""
         return self._ask().state_diff()
+
+    @property
+    def calls(self) -> tuple[CallMade, ...]:
+        """The calls that took effect, each before those that it made; none after a failure."""
+        return self._ask().calls()
 
     def events(self, contract: Contract, name: str | None = None) -> list[Event]:
         """Return the decoded events that `contract` emitted, those called `name` if given."""

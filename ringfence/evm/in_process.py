@@ -21,6 +21,7 @@ from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum, de
 from ringfence.evm.engine import (
     START_BALANCE,
     START_TIME,
+    CallMade,
     Engine,
     Evidence,
     Log,
@@ -116,6 +117,10 @@ class Trace(Evidence):
             self._diff = self._before.diff(self._after)
         return self._diff
 
+    @override
+    def calls(self) -> tuple[CallMade, ...]:
+        return self._again().calls
+
 
 def _logs(replayed: Replayed) -> tuple[Log, ...]:
     return tuple(Log(checksum(address), topics, data) for address, topics, data in replayed.logs)
@@ -145,6 +150,10 @@ class _Known(Evidence):
     @override
     def state_diff(self) -> StateDiff:
         return self._diff
+
+    @override
+    def calls(self) -> tuple[CallMade, ...]:
+        return self._replayed.calls
 
 
 def _reason(error: RevertError) -> str | None:

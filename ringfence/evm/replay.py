@@ -8,7 +8,7 @@ in gas and in every event: another address, other data, a different number raise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias, cast
 
@@ -34,6 +34,8 @@ from eth_utils.crypto import keccak
 from rlp import encode as rlp_encode  # type: ignore[import-untyped]
 from typing_extensions import override
 
+from ringfence.evm.abi import checksum
+from ringfence.evm.engine import CallMade
 from ringfence.evm.errors import EvmError
 from ringfence.evm.state import ABSENT, AccountState, Transaction, pack, unpack
 
@@ -57,7 +59,8 @@ class Replayed:
 
     `halt` names the fault that stopped the machine, `logs` are (address, topics, data), `changes`
     the accounts that are no longer what they were, `branches` each conditional jump of the
-    outermost call in its order: (program counter, whether it was taken).
+    outermost call in its order: (program counter, whether it was taken), `calls` what took
+    effect, each before those that it made.
     """
 
     success: bool
@@ -68,6 +71,7 @@ class Replayed:
     logs: tuple[tuple[bytes, tuple[bytes, ...], bytes], ...]
     changes: Mapping[bytes, AccountState]
     branches: tuple[Branch, ...]
+    calls: tuple[CallMade, ...]
 
 
 class _Accounts(AccountDatabaseAPI):
@@ -316,6 +320,22 @@ def _halt(computation: ComputationAPI) -> str | None:
     return type(computation.error).__name__
 
 
+def _calls(computation: ComputationAPI) -> Iterator[CallMade]:
+    """Walk the calls that took effect, each before those that it made."""
+    if computation.is_error:
+        return
+    message = computation.msg
+    if not message.is_static and not message.is_delegation:
+        yield CallMade(
+            checksum(message.sender),
+            checksum(message.storage_address),
+            bytes(message.data),
+            message.is_create,
+        )
+    for child in computation.children:
+        yield from _calls(child)
+
+
 def _intrinsic_gas(transaction: Transaction) -> int:
     """Return the gas that is gone before the first instruction; py-evm itself counts initcode."""
     data = transaction.data
@@ -383,4 +403,5 @@ def replay(
         ),
         changes=state.accounts.changes(),
         branches=tuple(state.branches),
+        calls=tuple(_calls(computation)),
     )

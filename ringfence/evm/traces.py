@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from typing_extensions import override
 
 from ringfence.evm.abi import checksum, decode_revert
-from ringfence.evm.engine import Evidence, Log, StateDiff
+from ringfence.evm.engine import CallMade, Evidence, Log, StateDiff
 from ringfence.evm.errors import halt_reason
 from ringfence.evm.rpc import Json
 
@@ -62,6 +64,25 @@ class NodeFacts(Evidence):
         if self._diff is None:
             self._diff = state_diff(self._changes)
         return self._diff
+
+    @override
+    def calls(self) -> tuple[CallMade, ...]:
+        return tuple(calls(self._call))
+
+
+def calls(trace: Json) -> Iterator[CallMade]:
+    """Walk a call trace: the calls that took effect, each before those that it made."""
+    if "error" in trace:
+        return
+    if trace["type"] in ("CALL", "CREATE", "CREATE2"):
+        yield CallMade(
+            checksum(unhex(trace["from"])),
+            checksum(unhex(trace["to"])),
+            unhex(trace["input"]),
+            trace["type"] != "CALL",
+        )
+    for child in trace.get("calls", []):
+        yield from calls(child)
 
 
 def state_diff(trace: Json) -> StateDiff:
