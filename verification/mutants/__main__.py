@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,30 +95,37 @@ def _show(console: Console, total: int, work: Callable[[Any], Results]) -> Resul
         return work(tell)
 
 
-def _try(options: argparse.Namespace, order: list[Mutant], console: Console) -> tuple[Results, Any]:
+@dataclass(slots=True)
+class _Trial:
+    """What a run found: each mutant drawn, what it was when first tried, the suites' seconds."""
+
+    results: Results = field(default_factory=list)
+    first: dict[str, Result] = field(default_factory=dict)
+    suite_seconds: dict[str, float] = field(default_factory=dict)
+
+
+def _try(options: argparse.Namespace, order: list[Mutant], console: Console) -> _Trial:
     files = [options.only] if options.only else list(TARGET_OF)
     targets = [target for target in TARGETS if set(target.files) & set(files)]
     path = ROOT / "out" / "mutants" / f"{options.seed}-{digest_of_sources()}.jsonl"
     if options.fresh:
         path.unlink(missing_ok=True)
-    results: Results = []
-    seconds: dict[str, float] = {}
+    trial = _Trial()
     size = len(order) if options.all else min(options.sample, len(order))
 
     def work(suite: Suite) -> None:
         pool = Pool(suite, originals_of(targets), options.workers)
         try:
-            seconds.update(sound_seconds(pool, targets))
+            trial.suite_seconds = sound_seconds(pool, targets)
             progress = Progress(path)
-            results.extend(
-                _show(console, size, lambda tell: go_through(order, size, pool, progress, tell))
-            )
+            drawn = _show(console, size, lambda tell: go_through(order, size, pool, progress, tell))
+            trial.results, trial.first = without_duplicates(drawn), progress.first
         finally:
             pool.stop()
 
     if not with_suite(targets, work):
         raise MutantsError("the tests cannot be collected; make `make test` pass first")
-    return without_duplicates(results), seconds
+    return trial
 
 
 def _rate(one: Estimate) -> dict[str, float | int]:
@@ -141,6 +148,7 @@ def _as_json(
                 "outcomes": dict(sorted(one.outcomes.items())),
                 "killed": _rate(one.rate),
                 "killed_without_equivalents": _rate(one.without_equivalents),
+                "killed_at_first_look": _rate(one.at_first_look),
             }
             for name, one in verdicts.items()
         },
@@ -188,6 +196,7 @@ def _print(console: Console, verdicts: dict[str, Verdict], figures: dict[str, An
         for title, one in (
             ("killed", verdict.rate),
             ("killed, argued equivalents left out", verdict.without_equivalents),
+            ("killed at the first look", verdict.at_first_look),
         ):
             console.print(
                 f"{name}: {title}: {one.killed} of {one.tested}, "
@@ -206,25 +215,27 @@ def main() -> int:
     arguments = read_equivalents(everything)
     mutants = [one for one in everything if options.only in (None, one.file)]
     population = Counter((one.file, one.function) for one in mutants)
-    results, seconds = _try(options, in_sample_order(mutants, options.seed), console)
-    check_argued(results, arguments)
+    trial = _try(options, in_sample_order(mutants, options.seed), console)
+    check_argued(trial.results, arguments)
     verdicts = {
-        name: judge_group(results, population, arguments, groups) for name, groups in GROUPS.items()
+        name: judge_group(trial.results, population, arguments, groups, trial.first)
+        for name, groups in GROUPS.items()
     }
     figures = {
         "seed": options.seed,
         "sources": digest_of_sources(),
         "mutants": len(mutants),
         "functions": len(population),
-        "suite_seconds": seconds,
+        "suite_seconds": trial.suite_seconds,
         "seconds": round(time.monotonic() - started),
+        "seconds_of_mutants": round(sum(result.seconds for _, result in trial.results)),
         **_machine(),
-        **_as_json(results, verdicts, population, arguments),
+        **_as_json(trial.results, verdicts, population, arguments),
     }
     _print(console, verdicts, figures)
     if options.json:
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")
-    tested = sum(result.outcome in TESTED for _, result in results)
+    tested = sum(result.outcome in TESTED for _, result in trial.results)
     if options.only is None and tested >= LEAST_SAMPLE:
         Path(RESULT).write_text(json.dumps(figures, indent=2) + "\n")
     return 0 if verdicts["all"].without_equivalents.rate >= AIM else 1

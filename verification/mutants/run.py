@@ -56,22 +56,28 @@ def digest_of_sources() -> str:
 
 
 class Progress:
-    """What is known already, in a file of JSON lines under out/; survivors are tried again."""
+    """What is known already, in a file of JSON lines under out/; survivors are tried again.
+
+    `first` keeps what became of a mutant when it was first tried: before tests were added for it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.results: dict[str, Result] = {}
+        self.first: dict[str, Result] = {}
         if path.is_file():
             for line in path.read_text().splitlines():
                 entry = json.loads(line)
                 key = entry.pop("key")
                 self.results[key] = Result(**entry)
+                self.first.setdefault(key, self.results[key])
         self.results = {
             key: one for key, one in self.results.items() if one.outcome not in (SURVIVED, TIMEOUT)
         }
 
     def add(self, mutant: Mutant, result: Result) -> None:
         self.results[mutant.key] = result
+        self.first.setdefault(mutant.key, result)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
             file.write(json.dumps({"key": mutant.key} | asdict(result)) + "\n")

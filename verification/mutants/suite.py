@@ -123,11 +123,15 @@ class _Collected:
     def __init__(self, work: Callable[[Suite], None]) -> None:
         self._work = work
         self.failed = True
+        self.error: BaseException | None = None
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.failed = session.testsfailed > 0
-        if not self.failed:
-            self._work(Suite(session.items))
+        try:
+            if not self.failed:
+                self._work(Suite(session.items))
+        except BaseException as error:  # noqa: BLE001  # pytest would swallow it; see with_suite
+            self.error = error
         return True
 
 
@@ -138,4 +142,6 @@ def with_suite(targets: list[Target], work: Callable[[Suite], None]) -> bool:
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main([*options, *paths], plugins=[plugin])
+    if plugin.error is not None:
+        raise plugin.error
     return not plugin.failed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from verification.mutants.edits import Mutant
 from verification.mutants.run import MutantsError, Stratum
@@ -108,11 +109,15 @@ def check_argued(results: Iterable[tuple[Mutant, Result]], arguments: dict[Name,
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A group's figures: outcomes, the rate over all, and the rate without argued equivalents."""
+    """A group's figures: outcomes, the rate over all, and the rate without argued equivalents.
+
+    Of the latter also what it was at the first look, before tests were written for survivors.
+    """
 
     outcomes: Counter[str]
     rate: Estimate
     without_equivalents: Estimate
+    at_first_look: Estimate
 
 
 def judge_group(
@@ -120,16 +125,22 @@ def judge_group(
     population: Counter[Stratum],
     arguments: dict[Name, str],
     groups: tuple[str, ...] = (VAULT, PERIPHERY),
+    first: Mapping[str, Result] = MappingProxyType({}),
 ) -> Verdict:
     """Count the mutants whose contracts belong to `groups`."""
     here = [(one, result) for one, result in results if TARGET_OF[one.file].group in groups]
     plain = [(one, result.outcome) for one, result in here]
     argued = [
-        (one, "equivalent" if result.outcome == SURVIVED and name_of(one) in arguments else plain)
-        for (one, result), (_, plain) in zip(here, plain, strict=True)
+        (one, "equivalent" if outcome == SURVIVED and name_of(one) in arguments else outcome)
+        for one, outcome in plain
+    ]
+    at_first = [
+        (one, first[one.key].outcome if outcome in TESTED and one.key in first else outcome)
+        for one, outcome in argued
     ]
     return Verdict(
         Counter(outcome for _, outcome in plain),
         estimate(plain, population),
         estimate(argued, population),
+        estimate(at_first, population),
     )

@@ -9,7 +9,14 @@ import pytest
 
 from verification.mutants.__main__ import main
 from verification.mutants.edits import Mutant, mutants_of
-from verification.mutants.run import Pool, Progress, go_through, originals_of
+from verification.mutants.run import (
+    MutantsError,
+    Pool,
+    Progress,
+    go_through,
+    originals_of,
+    sound_seconds,
+)
 from verification.mutants.suite import IDENTICAL, INVALID, KILLED, SURVIVED, Result, Suite
 from verification.mutants.targets import CONTRACTS, TARGET_OF, Target
 
@@ -64,6 +71,16 @@ def test_go_through__size_reached__draws_no_more(tmp_path: Path) -> None:
     tested = [one for one, result in results if result.outcome in (KILLED, SURVIVED)]
     assert len(tested) >= 3
     assert [one for one, _ in results] == order[: len(results)]
+
+
+def test_sound_seconds__suite_fails_as_it_is__says_by_which_test() -> None:
+    class Failing(OneTest):
+        def killer(self, target: Target) -> str:
+            return f"a test of {target.stem}"
+
+    pool = Pool(Failing(), {}, 2)
+    with pytest.raises(MutantsError, match="the suite fails on KinkedRate as it is: a test of"):
+        sound_seconds(pool, [TARGET_OF[CURVE]])
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,16 @@ def test_judge_group__argued_survivor__is_left_out_of_the_second_rate_only() -> 
     assert judge_group(results, population, {}, ("periphery",)).rate.tested == 0
 
 
+def test_judge_group__killed_by_a_later_test__survived_at_the_first_look() -> None:
+    one, other = mutants("adjust", 2)
+    results = [(one, Result(KILLED)), (other, Result(KILLED))]
+    population = Counter({(VAULT_FILE, "adjust"): 2})
+    first = {one.key: Result(SURVIVED)}
+    verdict = judge_group(results, population, {}, first=first)
+    assert verdict.rate.rate == 1.0
+    assert verdict.at_first_look.rate == 0.5
+
+
 def test_check_argued__killed_after_all__is_an_error() -> None:
     mutant = mutants("adjust", 1)[0]
     with pytest.raises(MutantsError, match="argued equivalent, is killed by a test"):
@@ -115,5 +125,7 @@ def test_progress__taken_up_again__knows_all_but_the_survivors(tmp_path: Path) -
     progress = Progress(tmp_path / "run.jsonl")
     progress.add(killed, Result(KILLED, "a test", "code", 1.5))
     progress.add(survived, Result(SURVIVED))
-    known = Progress(tmp_path / "run.jsonl").results
-    assert known == {killed.key: Result(KILLED, "a test", "code", 1.5)}
+    again = Progress(tmp_path / "run.jsonl")
+    assert again.results == {killed.key: Result(KILLED, "a test", "code", 1.5)}
+    again.add(survived, Result(KILLED, "a new test"))
+    assert again.first[survived.key].outcome == SURVIVED
