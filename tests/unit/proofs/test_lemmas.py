@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("z3", reason="the proofs' requirements are not installed")
 
 import z3
+from vyper.ast import parse_to_ast
 
 from ringfence.math import fixed_point
-from verification.proofs.lemmas import accrual, books, borrowing, insolvent, liquidation, shares
+from verification.proofs.lemmas import (
+    accrual,
+    books,
+    borrowing,
+    insolvent,
+    liquidation,
+    shares,
+    widths,
+)
 from verification.proofs.lemmas.proof import (
     Inputs,
     Lemma,
@@ -24,6 +35,8 @@ from verification.proofs.lemmas.proof import (
     scaling,
 )
 from verification.proofs.lemmas.symbolic import DivisorError, Number, term_of_truth
+from verification.proofs.lemmas.width_table import DIFFERENCES, FIELDS
+from verification.proofs.lemmas.widths import WidthError
 
 MODULES = (accrual, shares, borrowing, liquidation, insolvent, books)
 LEMMAS = tuple(claim for module in MODULES for claim in module.LEMMAS)
@@ -79,3 +92,37 @@ def test_scaling__any_integers__holds() -> None:
     solver = z3.Solver()
     solver.add(z3.Not(term_of_truth(scaling(a, b, t))))
     assert solver.check() == z3.unsat, "the one law of products"
+
+
+def test_decide_widths__real_sources__all_bounded_and_wider_indices_refuted() -> None:
+    verdict = widths.decide()
+    assert verdict.status == "proved", f"LIVE-5: {verdict.detail}"
+
+
+def test_check_widths__wider_index__said() -> None:
+    with pytest.raises(WidthError, match=r"accrual.vy:\d+: .* may take 257 bits; at most 256 fit"):
+        widths.check({**FIELDS, "debt_index": 2**84 - 1})
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("unsafe_mul(price, 2)", "price: the table lacks a bound"),
+        ("price * 2", "price: the table lacks a bound"),
+        ("unsafe_sub(2, 1)", "unsafe_sub(2, 1): the table lacks the reason"),
+    ],
+)
+def test_check_widths__operation_without_row__said(
+    expression: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"@internal\ndef _new(price: uint256) -> uint256:\n    return {expression}\n"
+    modules = {**widths.sources(), "tokens": parse_to_ast(source)}
+    monkeypatch.setattr(widths, "sources", lambda: modules)
+    with pytest.raises(WidthError, match=re.escape(f"tokens.vy:3: {fault}")):
+        widths.check()
+
+
+def test_check_widths__row_without_operation__said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DIFFERENCES, "tokens", {"unsafe_sub(1, 1)": "equal"})
+    with pytest.raises(WidthError, match=r"tokens.vy: no operation has unsafe_sub\(1, 1\)"):
+        widths.check()
