@@ -9,13 +9,16 @@ import pytest
 from ringfence.evm import Contract
 from tests.support.market import (
     LENDER,
+    LIQUIDATOR,
     MAX_UINT256,
+    PRICE_SCALE,
     STRANGER,
     TRADER,
     USDC,
     WAD,
     WETH,
     Market,
+    Slot,
     div_up,
     position_id,
 )
@@ -108,6 +111,92 @@ def test_borrow_and_repay__in_one_block__costs_at_most_an_index(
     vault.adjust(ID, 0, -amount, TRADER, b"", sender=TRADER)
     cost = grown.debt(ID) - debt + held - grown.asset.balanceOf(TRADER)
     assert 0 <= cost <= div_up(grown.books().debt_index, WAD), "RND-2: not within an index"
+
+
+@pytest.mark.parametrize("parts", [(1, 2, 4), (10**18, 1, 10**18 - 1), (7,) * 9])
+def test_top_up__split_into_parts__adds_to_the_unit_what_the_whole_adds(
+    grown: Market, vault: Contract, parts: tuple[int, ...]
+) -> None:
+    grown.give(grown.collateral, STRANGER, 10 * WETH)
+    mark, held = grown.engine.snapshot(), grown.collateral.balanceOf(STRANGER)
+    vault.top_up(ID, sum(parts), sender=STRANGER)
+    once = (grown.slot(ID), grown.collateral.balanceOf(STRANGER))
+    assert once[1] == held - sum(parts), "RND-3: a top-up costs another sum"
+    grown.engine.restore(mark)
+    for part in parts:
+        vault.top_up(ID, part, sender=STRANGER)
+    split = (grown.slot(ID), grown.collateral.balanceOf(STRANGER))
+    assert split == once, "RND-3: topping up in parts adds or costs something else"
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+@pytest.mark.parametrize("repaid", [1, 2, 999, 1_234_567_891])
+def test_close__split_into_steps_of_repaying_and_withdrawing__costs_no_less(
+    grown: Market, vault: Contract, steps: int, repaid: int
+) -> None:
+    """Each step takes out what reduce-only leaves, the last one closes."""
+
+    def held() -> tuple[int, int]:
+        return grown.collateral.balanceOf(TRADER), grown.asset.balanceOf(TRADER)
+
+    mark = grown.engine.snapshot()
+    vault.close(ID, TRADER, b"", sender=TRADER)
+    once = held()
+    assert once[0] == 1_000 * WETH
+    grown.engine.restore(mark)
+    # Without a price: nothing but the reduce-only rule lets the collateral out.
+    grown.set_quote(0, 0)
+    for _ in range(steps):
+        collateral, scaled, _risk = grown.slot(ID)
+        out = collateral * (repaid * WAD // grown.books().debt_index) // scaled
+        vault.adjust(ID, -out, -repaid, TRADER, b"", sender=TRADER)
+    vault.close(ID, TRADER, b"", sender=TRADER)
+    split = held()
+    assert grown.slot(ID) == Slot()
+    assert split[0] == once[0], "RND-3: closing in steps returns other collateral"
+    assert split[1] <= once[1], "RND-3: closing in steps costs less"
+
+
+@pytest.mark.parametrize("ltv", [861, 880, 920, 928, 1_000, 1_500])
+@pytest.mark.parametrize(
+    "parts",
+    [(100 * USDC + 1, 333 * USDC + 7, 1_111 * USDC + 13), (10**9 + 7,) * 5, (10**8 + 1,) * 40],
+    ids=["few", "even", "many"],
+)
+def test_liquidate__in_parts__gains_less_than_a_unit_of_collateral_more(
+    grown: Market, vault: Contract, ltv: int, parts: tuple[int, ...]
+) -> None:
+    """Solvent and insolvent, at a price where a unit of collateral is worth 2 to 4 asset units."""
+    grown.give(grown.asset, LIQUIDATOR, 10**15)
+    owed = grown.debt(ID)
+    # Coarse collateral: rounding a unit of it is worth something.
+    slot = grown.slot(ID)._replace(collateral=owed // 3)
+    grown.set_slot(ID, slot)
+    price = owed * 1_000 // ltv * PRICE_SCALE // slot.collateral
+    grown.set_price(price)
+
+    def gained(amounts: tuple[int, ...]) -> tuple[int, int, int]:
+        """Collateral seized, assets paid, and debt that all of it repaid (without the cut)."""
+        mark = grown.engine.snapshot()
+        seized = paid = repaid = 0
+        for amount in amounts:
+            receipt = vault.liquidate(
+                ID, amount, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False
+            )
+            if receipt.success:
+                [liquidated] = receipt.events(vault, "Liquidated")
+                seized += liquidated["seized"]
+                repaid += liquidated["repaid"]
+                paid += receipt.value[1]
+        grown.engine.restore(mark)
+        return seized, paid, repaid
+
+    seized, paid, repaid = gained(parts)
+    assert repaid > 0
+    whole_seized, whole_paid, _ = gained((repaid,))
+    in_parts = seized * price - paid * PRICE_SCALE
+    at_once = whole_seized * price - whole_paid * PRICE_SCALE
+    assert in_parts < at_once + price, "RND-3: liquidating in parts gains a unit of collateral"
 
 
 def test_last_lender_and_borrower__leave__nothing_is_owed(grown: Market, vault: Contract) -> None:
