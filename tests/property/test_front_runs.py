@@ -76,11 +76,16 @@ def settle(market: Market, debt: int, index: int, percent: int, nudge: int) -> i
 
 def act(market: Market, name: str, position: int, amount: int) -> Receipt:
     vault = market.vault
+    receipt: Receipt
     if name == "repay":
-        return vault.repay(position, amount, sender=STRANGER, check=False)
-    if name == "close":
-        return vault.close(position, TRADER, b"", sender=TRADER, check=False)
-    return vault.liquidate(position, amount, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False)
+        receipt = vault.repay(position, amount, sender=STRANGER, check=False)
+    elif name == "close":
+        receipt = vault.close(position, TRADER, b"", sender=TRADER, check=False)
+    else:
+        receipt = vault.liquidate(
+            position, amount, 0, LIQUIDATOR, b"", sender=LIQUIDATOR, check=False
+        )
+    return receipt
 
 
 @contextmanager
@@ -108,7 +113,7 @@ def check_done(market: Market, position: int, name: str, second: Size) -> None:
     market.check_books()
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(
     debt=st.sampled_from(DEBTS),
     index=st.sampled_from(INDICES),

@@ -108,10 +108,13 @@ def market(standing: Market) -> Iterator[Market]:
 def leave(market: Market, position: int) -> Receipt:
     """Take all collateral out to an address that the owner names."""
     owner = next(one for one in (TRADER, OTHER_TRADER) if as_int(one) == position >> 96)
+    vault, out = market.vault, -market.slot(position).collateral
+    receipt: Receipt
     if position % 2:
-        return market.vault.close(position, RECEIVER, b"", sender=owner, check=False)
-    out = -market.slot(position).collateral
-    return market.vault.adjust(position, out, 0, RECEIVER, b"", sender=owner, check=False)
+        receipt = vault.close(position, RECEIVER, b"", sender=owner, check=False)
+    else:
+        receipt = vault.adjust(position, out, 0, RECEIVER, b"", sender=owner, check=False)
+    return receipt
 
 
 @pytest.mark.parametrize("states", subsets(tuple(STATES)), ids="+".join)

@@ -51,7 +51,7 @@ class Scene(NamedTuple):
     market: Market
     edge: int
     positions: tuple[int, ...]
-    index: int
+    debt_index: int
 
 
 class Call(NamedTuple):
@@ -89,13 +89,16 @@ def _permit(scene: Scene, call: Call) -> Receipt:
     vault: Contract = scene.market.vault
     vault.permit(*signed, sender=call.who, check=False)
     forged = signed._replace(owner=TRADER.address)
-    return vault.permit(*forged, sender=call.who, check=False)
+    receipt: Receipt = vault.permit(*forged, sender=call.who, check=False)
+    return receipt
 
 
 def _forge_operator(scene: Scene, call: Call) -> Receipt:
     until = scene.market.engine.timestamp + DAY
     args = (TRADER, call.who, ALL_RIGHTS, 10_000, until, *FORGED)
-    return scene.market.vault.set_operator_with_signature(*args, sender=call.who, check=False)
+    vault = scene.market.vault
+    receipt: Receipt = vault.set_operator_with_signature(*args, sender=call.who, check=False)
+    return receipt
 
 
 CALLS: dict[str, tuple[Callable[[Scene, Call], Receipt], ...]] = {
@@ -203,10 +206,10 @@ def check_healthy(scene: Scene, done: str) -> None:
     """Told from the words, at the index of the moment, and by the vault."""
     market = scene.market
     price = market.oracle.quote()[1]
-    assert market.books().debt_index <= scene.index, f"LIQ-2: {done} added to what is due"
+    assert market.books().debt_index <= scene.debt_index, f"LIQ-2: {done} added to what is due"
     for position in scene.positions[:3]:
         slot = market.slot(position)
-        debt = div_up(slot.scaled_debt * scene.index, WAD)
+        debt = div_up(slot.scaled_debt * scene.debt_index, WAD)
         value = slot.collateral * price // PRICE_SCALE
         assert debt * WAD <= value * market.params.liquidation_ltv, (
             f"LIQ-2: {done} brought a position past its bound"
@@ -224,7 +227,7 @@ def undone(engine: Engine) -> Iterator[None]:
         engine.restore(mark)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     calls=st.lists(
         st.builds(
