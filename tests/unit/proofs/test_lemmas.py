@@ -110,6 +110,8 @@ def test_check_widths__wider_index__said() -> None:
         ("unsafe_mul(price, 2)", "price: the table lacks a bound"),
         ("price * 2", "price: the table lacks a bound"),
         ("unsafe_sub(2, 1)", "unsafe_sub(2, 1): the table lacks the reason"),
+        ("health._scaled_up(price, 2)", "price: the table lacks a bound"),
+        ("health._is_healthy(1, 1, 2 * 10**18)", "2 * 10**18 exceeds _is_healthy(ltv)"),
     ],
 )
 def test_check_widths__operation_without_row__said(

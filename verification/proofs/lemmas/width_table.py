@@ -1,7 +1,8 @@
 """The largest value of what the vault's arithmetic starts from, with the reason for each.
 
-Keys: a module, then an expression as it stands in the source, or "function: expression" where it
-means something else in another function. A row's bound is the largest value.
+Keys: a module, then "function(parameter)" for what a function is called with, which every call is
+held to, or "function: expression" for what holds inside it, by a guard that is named; of whole
+operations, the expression as it stands in the source. A row's bound is the largest value.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ FIELDS = {
     "timestamp": MAX_TIME,
     "liquidation_ltv": WAD,
     "target_ltv": WAD,
+    "INITIAL_LTV": WAD,
+    "RESERVE_TARGET": WAD,
     "base_bonus": WAD,
     "reserve_cut": WAD,
     "min_debt": MAX_ASSETS,
@@ -60,59 +63,61 @@ FIELDS = {
 """Fields of the structs and of `block`: their widths in storage, in memory for the books, and the
 factory's bounds. A liquidation is paid for with no more than the value seized, and cut below it."""
 
-SCALED_ASSETS = CASH_IN_MEMORY * WAD + SCALED_IN_MEMORY * MAX_INDEX
 VALUE_NEEDED = -(-DEBT * WAD // MIN_LTV_GAP)
 
-RESULTS = {
-    "_debt_up": DEBT,
-    "_total_debt_up": TOTAL_DEBT,
-    "_scaled_up": 2**112,
-    "_scaled_down": VALUE,
-    "_beta": 2 * WAD,
-    "_scaled_assets": SCALED_ASSETS,
-    "_reserve_down": SCALED_ASSETS // WAD,
-    "_scaled_claims": SHARES_IN_MEMORY * MAX_INDEX,
-    "_backing_needed_up": VALUE_NEEDED * PRICE_SCALE,
+RESULTS: Rows = {
+    "balance_sheet": {"_socialise": (MAX_INDEX, "liquidation_spends_the_reserve_first")},
+    "health": {
+        "_debt_up": (DEBT, "of a position that is stored, where anything is computed from it"),
+        "_scaled_down": (VALUE, "at most the amount: an index is at least 1e18"),
+        "_scaled_up": (2**112, "of an amount within cash, at an index of at least 1e18"),
+        "_value_down": (VALUE, "the quotient of a word and 1e36"),
+    },
+    "liquidation": {"_beta": (2 * WAD, "at most beta_max <= 2: VaultFactory._check_bonus")},
+    "operators": {"_authorise": (20_000, "10,000 and a loss bound of at most 10,000")},
 }
-"""What functions return, by name: indices are at least 1e18, borrowing is within cash, beta is at
-most beta_max <= 2 and every LTV at least 0.5 %."""
+"""What functions return where the sources alone would say more."""
 
 OPERANDS: Rows = {
     "MarginVault": {
         "_adjust: added": (2**255, "half of a signed word, and one"),
         "_adjust: repaid": (DEBT, "clamped to the debt by _repay_amounts"),
-        "_adjust: max_value_out": (20_000, "operators._authorise"),
-        "_adjust: health._value_down(removed, high)": (VALUE, "its own quotient"),
+        "_adjust(max_value_out)": (20_000, "operators._authorise"),
+        "_adjust: borrowed": (2**112 - 1, "errors._check_cash"),
+        "_adjust: removed": (MAX_COLLATERAL, "more than there is reverts"),
         "_split: convert(unsafe_sub(-1, delta), uint256)": (2**255 - 1, "of a negative delta"),
         "fund_reserve: amount": (AMOUNT, "errors._check_amount"),
     },
     "accrual": {
-        "_grow: rate": (MAX_RATE, "_borrow_rate, and the factory for the fallback"),
+        "_accrue: rate": (MAX_RATE, "_borrow_rate"),
+        "_now: self._borrow_rate(stored)[0]": (MAX_RATE, "_borrow_rate"),
+        "_grow(rate)": (MAX_RATE, "_borrow_rate, and the factory for the fallback"),
         "_grow: index_growth": (MAX_INDEX, "a debt index is at least 1e18"),
         "_grow: utilisation": (WAD, "debt is part of the assets"),
     },
-    "authority": {
-        "_check_excess: RESERVE_TARGET": (WAD, "VaultFactory._check_books"),
-    },
     "balance_sheet": {
-        "_check_room: cash": (CASH_IN_MEMORY, "a field of the books"),
-        "_check_room: total_debt": (TOTAL_DEBT, "_total_debt_up"),
+        "_check_room(cash)": (CASH_IN_MEMORY, "a field of the books"),
+        "_check_room(total_debt)": (TOTAL_DEBT, "_total_debt_up"),
     },
     "errors": {"_raise: i": (31, "range(32)")},
-    "fixed_point": {"_div_up: dividend": (MAX_UINT256, "any word")},
+    "fixed_point": {"_div_up(dividend)": (MAX_UINT256, "any word")},
     "health": {
-        "_debt_up: scaled_debt": (SCALED_IN_MEMORY, "before the position is stored"),
-        "_scaled_up: amount": (VALUE, "within cash"),
-        "_scaled_down: amount": (VALUE, "a repayment below the debt, a cap or a bound"),
+        "_debt_up(scaled_debt)": (SCALED_IN_MEMORY, "before the position is stored"),
+        "_scaled_up(amount)": (VALUE, "within cash"),
+        "_scaled_down(amount)": (VALUE, "a repayment below the debt, a cap or a bound"),
+        "_repay_amounts: repaid": (DEBT, "below the debt"),
+        "_repay_amounts: retired": (MAX_SCALED_DEBT, "lemma repayment_costs_what_it_retires"),
+        "_room_down(scaled_debt)": (SCALED_IN_MEMORY, "of a position or of all"),
+        "_room_down(bound)": (VALUE, "_debt_bound_down, or a cap"),
         "_value_down: max_value(uint256)": (MAX_UINT256, "its name"),
-        "_is_healthy: debt": (TOTAL_DEBT, "before the position is stored"),
-        "_is_healthy: collateral_value": (VALUE, "_value_down"),
-        "_is_healthy: ltv": (WAD, "an LTV of the factory"),
-        "_ltv_up: debt": (DEBT, "_debt_up"),
-        "_backing_needed_up: debt": (DEBT, "_debt_up"),
+        "_is_healthy(debt)": (TOTAL_DEBT, "before the position is stored"),
+        "_is_healthy(collateral_value)": (VALUE, "_value_down"),
+        "_is_healthy(ltv)": (WAD, "an LTV of the factory"),
+        "_ltv_up(debt)": (DEBT, "_debt_up"),
+        "_backing_needed_up(debt)": (DEBT, "_debt_up"),
         "_backing_needed_up: value_needed": (VALUE_NEEDED, "every LTV is at least 0.5 %"),
-        "_debt_bound_down: collateral_value": (VALUE, "_value_down"),
-        "_debt_bound_down: ltv": (WAD, "an LTV of the factory"),
+        "_debt_bound_down(collateral_value)": (VALUE, "_value_down"),
+        "_debt_bound_down(ltv)": (WAD, "an LTV of the factory"),
     },
     "lender_shares": {
         "_enter: assets": (AMOUNT * MAX_INDEX // WAD + 1, "113 bits, or 113 bits of shares"),
@@ -127,12 +132,13 @@ OPERANDS: Rows = {
     "liquidation": {
         "_beta: ltv": (2 * WAD, "larger ones return above"),
         "_liquidate: ltv": (2 * WAD, "the left side of the `and`"),
-        "_solvent: beta": (2 * WAD, "_beta"),
-        "_solvent: debt": (DEBT, "_debt_up"),
-        "_solvent: collateral_value": (VALUE, "_value_down"),
+        "_solvent(beta)": (2 * WAD, "_beta"),
+        "_solvent(debt)": (DEBT, "_debt_up"),
+        "_solvent(collateral_value)": (VALUE, "_value_down"),
+        "_solvent: repaid": (DEBT, "at most the debt"),
         "_solvent: retired": (MAX_SCALED_DEBT, "solvent_liquidation_lowers_k"),
-        "_insolvent: beta": (2 * WAD, "_beta"),
-        "_insolvent: debt": (DEBT, "_debt_up"),
+        "_insolvent(beta)": (2 * WAD, "_beta"),
+        "_insolvent(debt)": (DEBT, "_debt_up"),
         "_insolvent: max_repay": (LIQUIDATED_VALUE, "less than the whole costs, beta at least 1"),
         "_insolvent: seized": (MAX_COLLATERAL, "insolvent_liquidation_is_pro_rata"),
     },

@@ -3,10 +3,12 @@
 Reads contracts/MarginVault.vy and contracts/modules/*.vy with the compiler's own parser and bounds
 every `unsafe_add`, `unsafe_mul`, `unsafe_div` and `*` from its operands up. No operand is negative
 and both operations are monotone, so that the largest operands give the largest result: plain
-integers decide. Constants and variables that are set once are read from the sources; `width_table`
-says what the rest can be, and why. A difference is at most what it is taken from; that it is not
-negative, and the few products that rest on a comparison, are argued in the table and not computed.
-An operand or a difference without a row is an error, and so is a row that nothing reads.
+integers decide. Constants, variables that are set once and what most functions return are read from
+the sources; `width_table` says what the rest can be, and why. A function is bounded for the
+parameters of its rows, and each call of it is held to them. A difference is at most what it is
+taken from; that it is not negative, and the few products that rest on a comparison, are argued in
+the table and not computed. Shifts are left to the proofs of packing. An operand or a difference
+without a row is an error, and so is a row that nothing reads.
 """
 
 from __future__ import annotations
@@ -110,7 +112,16 @@ class Bounds:
         if name == "_div_up":
             dividend, divisor = node.args
             return -(-self.of(dividend) // self._least(divisor))
-        return RESULTS[name] if name in RESULTS else self._operand(node, text)
+        if (target := called(self.module, node)) is not None:
+            return self._result(*target)
+        return self._operand(node, text)
+
+    def _result(self, home: str, function: ast.FunctionDef) -> int:
+        """Return the largest value that a function of one result returns."""
+        inside = Bounds(home, self.fields, self.used)
+        if row := inside._row(RESULTS, function.name):
+            return row[0]
+        return max(inside.of(each.value) for each in function.get_descendants(ast.Return))
 
     def _operation(self, node: ast.VyperNode, text: str) -> int:
         first, second = (node.left, node.right) if isinstance(node, ast.BinOp) else node.args
@@ -142,10 +153,14 @@ class Bounds:
     def _operand(self, node: ast.VyperNode, text: str) -> int:
         function = node.get_ancestor(ast.FunctionDef)
         if function is not None:
-            if row := self._row(OPERANDS, f"{function.name}: {text}"):
-                return row[0]
-            if isinstance(node, ast.Name) and (value := _set_once(function, node.id)) is not None:
-                return self.of(value)
+            for key in (f"{function.name}: {text}", f"{function.name}({text})"):
+                if row := self._row(OPERANDS, key):
+                    return row[0]
+            declared = _declared(function, text)
+            if declared and not _is_set_again(function, text):
+                return self.of(declared[0].value)
+            if declared:
+                raise self._missing(node, "a bound")
         name = node.attr if isinstance(node, ast.Attribute) else text
         if name in constants():
             return self.of(constants()[name])
@@ -178,16 +193,47 @@ class Bounds:
         return WidthError(f"{self._place(node)}: {text_of(node)}: the table lacks {what}")
 
 
-def _set_once(function: ast.FunctionDef, name: str) -> ast.VyperNode | None:
-    """Return the value of a variable that its declaration alone sets."""
-    declared = [each for each in function.get_descendants(ast.AnnAssign) if each.target.id == name]
+def _declared(function: ast.FunctionDef, name: str) -> list[ast.VyperNode]:
+    """Return the declaration of a local variable, if there is one."""
+    return [each for each in function.get_descendants(ast.AnnAssign) if each.target.id == name]
+
+
+def _is_set_again(function: ast.FunctionDef, name: str) -> bool:
+    """Return whether anything but its declaration sets a local variable."""
     changed = function.get_descendants((ast.Assign, ast.AugAssign))
-    targets = {text_of(target) for each in changed for target in _targets(each.target)}
-    return declared[0].value if len(declared) == 1 and name not in targets else None
+    return any(text_of(target) == name for each in changed for target in _targets(each.target))
 
 
 def _targets(target: ast.VyperNode) -> list[ast.VyperNode]:
     return target.elements if isinstance(target, ast.Tuple) else [target]
+
+
+def called(module: str, call: ast.Call) -> tuple[str, ast.FunctionDef] | None:
+    """Return the module and the function that a call in `module` reaches, if it is the vault's."""
+    if not isinstance(call.func, ast.Attribute) or not isinstance(call.func.value, ast.Name):
+        return None
+    home = module if call.func.value.id == "self" else call.func.value.id
+    functions = sources()[home].get_children(ast.FunctionDef) if home in sources() else ()
+    found = [function for function in functions if function.name == call.func.attr]
+    return (home, found[0]) if found else None
+
+
+def check_calls(bounds: Bounds) -> Iterator[str]:
+    """Yield what is wrong with the arguments of a module's calls: too large, or unknown."""
+    for call in sources()[bounds.module].get_descendants(ast.Call):
+        home, function = called(bounds.module, call) or ("", None)
+        parameters = function.args.args if function is not None else ()
+        for parameter, argument in zip(parameters, call.args, strict=False):
+            key = f"{function.name}({parameter.arg})"
+            limit = bounds.fields.get(parameter.arg)
+            if row := OPERANDS.get(home, {}).get(key):
+                limit = row[0]
+                bounds.used.add((home, key))
+            try:
+                if limit is not None and bounds.of(argument) > limit:
+                    yield f"{bounds.module}.vy:{call.lineno}: {text_of(argument)} exceeds {key}"
+            except WidthError as error:
+                yield str(error)
 
 
 def check(fields: Mapping[str, int] = FIELDS) -> dict[str, int]:
@@ -198,6 +244,9 @@ def check(fields: Mapping[str, int] = FIELDS) -> dict[str, int]:
     faults, counts, used = [], {}, set()
     for name, module in sources().items():
         found = list(operations(module))
+        within = Bounds(name, fields)
+        faults += check_calls(within)
+        used |= within.used
         counts[name] = len(found)
         for node in found:
             bounds = Bounds(name, fields)
@@ -206,7 +255,7 @@ def check(fields: Mapping[str, int] = FIELDS) -> dict[str, int]:
             except WidthError as error:
                 faults.append(str(error))
             used |= bounds.used
-    tables = (OPERANDS, ARGUED, DIFFERENCES, CHECKED)
+    tables = (OPERANDS, RESULTS, ARGUED, DIFFERENCES, CHECKED)
     rows = {(name, text) for table in tables for name in table for text in table[name]}
     faults += [f"{name}.vy: no operation has {text}" for name, text in sorted(rows - used)]
     if faults:
