@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from ringfence.audit.state_diff import Rules, Violation, check
+from ringfence.audit.state_diff import Rules, check
 from ringfence.evm import Engine, InProcessEngine, Receipt, load
 from ringfence.evm.anvil import AnvilEngine
-from ringfence.evm.engine import CallMade, StateDiff
+from ringfence.evm.engine import CallMade
 
 
 class StateDiffError(AssertionError):
@@ -56,38 +56,28 @@ class Watch:
         self.wrote = 0
         self.violations: list[str] = []
 
-    def check(
-        self,
-        engine: Engine,
-        success: bool,
-        diff: StateDiff,
-        direct: CallMade,
-        trace: Callable[[], tuple[CallMade, ...]],
-        recognise: Callable[[bytes], bool] = is_vault,
-        rules: Rules | None = None,
-    ) -> list[Violation]:
-        """Check one transaction; `direct` is its outermost call, `trace` gives them all."""
-        self.transactions += 1
-        writes = {at: words for at, words in diff.items() if recognise(engine.code_at(at))}
-        if not writes:
-            return []
-        self.wrote += 1
-        known = [direct] if writes.keys() == {direct.to} else trace()
-        return check(rules or vault_rules(), known if success else [], writes, engine.storage_at)
+    def see(self, engine: Engine, receipt: Receipt, data: bytes) -> None:
+        """Check one transaction; what it finds fails the test, and the session if a test hides it.
 
-    def report(self, found: list[Violation]) -> None:
-        """Fail the test, and the session even where something catches this."""
+        `data` is what the transaction called with.
+        """
+        self.transactions += 1
+        writes = {
+            at: words for at, words in receipt.state_diff.items() if is_vault(engine.code_at(at))
+        }
+        if not writes:
+            return
+        self.wrote += 1
+        to = receipt.to or receipt.contract_address or ""
+        direct = CallMade(receipt.sender, to, data, receipt.to is None)
+        calls = (direct,) if writes.keys() == {to} else receipt.calls
+        found = check(vault_rules(), calls if receipt.success else (), writes, engine.storage_at)
         self.violations += [str(one) for one in found]
         if found:
             raise StateDiffError("\n".join(str(one) for one in found))
 
 
 WATCH = Watch()
-
-
-def _direct(receipt: Receipt, data: bytes) -> CallMade:
-    to = receipt.to or receipt.contract_address or ""
-    return CallMade(receipt.sender, to, data, receipt.to is None)
 
 
 def _watch_in_process(send: Callable[..., Receipt]) -> Callable[..., Receipt]:
@@ -98,16 +88,8 @@ def _watch_in_process(send: Callable[..., Receipt]) -> Callable[..., Receipt]:
             receipt = send(self, sender, to, data, **rest)
         finally:
             self.traced = traced
-        told = receipt if traced else replace(receipt, evidence=None)
-        found = WATCH.check(
-            self,
-            receipt.success,
-            receipt.state_diff,
-            _direct(receipt, data),
-            lambda: receipt.calls,
-        )
-        WATCH.report(found)
-        return told
+        WATCH.see(self, receipt, data)
+        return receipt if traced else replace(receipt, evidence=None)
 
     return watched
 
@@ -116,11 +98,7 @@ def _watch_anvil(send: Callable[..., Receipt]) -> Callable[..., Receipt]:
     @wraps(send)
     def watched(self: AnvilEngine, sender: Any, to: Any, data: bytes, **rest: Any) -> Receipt:
         receipt = send(self, sender, to, data, **rest)
-        direct = _direct(receipt, data)
-        found = WATCH.check(
-            self, receipt.success, receipt.state_diff, direct, lambda: receipt.calls
-        )
-        WATCH.report(found)
+        WATCH.see(self, receipt, data)
         return receipt
 
     return watched
