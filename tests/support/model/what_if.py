@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+from ringfence.math.balance_sheet import MAX_CASH
 from ringfence.math.errors import RevertError
 from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD
 from ringfence.math.vault import MarginVault
@@ -201,7 +202,12 @@ class WhatIf:
         vault = self.twin.copy()
         helper = self._rich(vault)
         position = self.rng.choice(self.positions)
+        call = self.twin.call_by(helper)
+        cash_after = vault.current_sheet(call).cash + vault.position(call, position).debt
         reason = self.twin.run_on(vault, Action("repay", helper, (position, MAX_UINT256)))[1]
+        if cash_after > MAX_CASH:
+            require(reason == "books exceed their width", f"LIVE-5: cash overflows: {reason}")
+            return
         require(reason is None, f"LIVE-6: a position cannot be repaid: {reason}")
         slot = vault.load_position(position)
         require(slot.scaled_debt == 0, "LIVE-6: repaying all left debt")
