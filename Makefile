@@ -84,7 +84,7 @@ bench: setup ## measure the gas of each operation beside the peers', into benchm
 	@$(LOCAL_ONLY) python -m benchmarks.gas
 
 .PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-compiled lint-invariants
-lint: lint-python lint-types lint-whitespace lint-abi lint-invariants lint-compiled ## style, types, and that what is generated is current
+lint: lint-python lint-types lint-whitespace lint-abi lint-invariants lint-compiled lint-verification ## style, types, and that what is generated is current
 lint-python: setup
 	ruff check
 	ruff format --check
@@ -98,6 +98,8 @@ lint-compiled: setup
 	python tools/compiled.py --check
 lint-invariants: setup
 	python tools/invariants.py --check
+lint-verification: setup
+	python tools/verification.py --check
 
 .PHONY: format
 format: setup ## rewrite the Python files in the house's layout
@@ -115,6 +117,10 @@ compiled: setup ## acknowledge what the compiler makes of the contracts
 .PHONY: invariants
 invariants: setup ## write docs/invariants.md: each invariant, and the tests that assert it
 	python tools/invariants.py
+
+.PHONY: verification
+verification: setup ## write docs/verification.md from the figures in verification/
+	python tools/verification.py
 
 .PHONY: wheel
 wheel: setup ## build the wheel into dist/

@@ -1,0 +1,178 @@
+"""Write docs/verification.md from the figures in verification/*.json, or check it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "verification"
+PAGE = ROOT / "docs" / "verification.md"
+
+TEXT = """\
+# Verification
+
+Written by `make verification` from the figures that the commands below leave in
+[verification/](../verification): change those, not this page. What is promised stands in
+[invariants.md](invariants.md), with the tests that assert each promise; what is not, in the
+[threat model](threat-model.md); the attacks tried, in [attacks.md](attacks.md).
+
+Four sides check the same sentence, "only this position's collateral is at risk", and solvency
+with it. Each would notice what another overlooks: random calls compare the contract with a second
+implementation; the state diff looks at what was written, not at why; proofs cover what nobody
+drew; mutants ask whether any of it would notice a fault.
+
+## Random calls against the mirror
+
+`make fuzz STEPS=1_000_000` plays the compiled vault and the integer mirror (ringfence/math) in
+lockstep through every entry point and compares every word, return value, event and revert reason
+after each call; {anvil_share} of the episodes run on anvil besides, where logs with topics, gas
+and each conditional jump by program counter are compared too ([why](adr/0007-fuzzing.md)). A
+difference is cut down to the calls that suffice and printed as a test. `make test` plays a
+smaller share, CI two minutes.
+
+{fuzz}
+
+## What each transaction may write
+
+Not by looking at results: each storage slot that a transaction wrote is mapped to its owner, and
+one outside what that call may write fails the test. The rules are one table,
+[ringfence/audit/state_diff.py](../ringfence/audit/state_diff.py); the tests' chains apply it to
+every transaction and print how many there were.
+
+## Proofs
+
+`make prove` ([why so](adr/0008-proofs.md)). **Bytecode** proofs follow the compiled vault on
+unknown words; **integers** are lemmas about the mirror's own functions, run on unbounded
+integers, which random calls tie to the bytecode. Each proof must also refute the same claim about
+code broken on purpose. {proved}
+
+{proofs}
+
+## Mutants
+
+`make mutants` changes one thing in a source, compiles it, and asks whether the tests notice
+([how](adr/0009-mutants.md)). Mutants with the bytecode of another, or of the contract, are
+dropped; strata are functions. Seed {seed}; {mutants:,} mutants in {functions} functions;
+{mutant_seconds:,.0f} s on {mutant_machine}.
+
+{rates}
+
+{survivors}
+
+## The compiler
+
+`make lint` holds storage layout, immutables, bytecode and its size to
+[compiled.json](../verification/compiled.json): a change fails until `make compiled` acknowledges
+it.
+"""
+
+
+def _read(name: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((FIGURES / f"{name}.json").read_text())
+    return figures
+
+
+def _table(head: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _fuzz(figures: dict[str, Any]) -> str:
+    succeeded = sum(outcomes.get("success", 0) for outcomes in figures["calls"].values())
+    rows = [
+        ("steps", f"{figures['steps']:,}, {succeeded:,} of them successful calls"),
+        ("on anvil too", f"{figures['anvil_steps']:,}"),
+        ("time", f"{figures['seconds']:,.0f} s on {figures['machine']}"),
+        ("steps a second", f"{figures['steps_a_second']:,}"),
+        ("entry points that never succeeded", len(figures["calls_never_succeeded"])),
+        ("revert reasons missed", f"{len(figures['reasons_missed'])} of {figures['reasons']}"),
+        ("branches of the bytecode", f"{figures['branches_reached']:,} of {figures['branches']:,}"),
+        ("differences", 0),
+    ]
+    notes = figures["reasons_that_cannot_be_met"].items()
+    told = "\n".join(f"- Not met here: {reason} ({why})." for reason, why in notes)
+    return _table(("", f"seed {figures['seed']}"), rows) + "\n\n" + told
+
+
+def _proofs(figures: dict[str, Any]) -> str:
+    rows = [
+        (one["id"], one["on"], one["verdict"], one["seconds"], one["statement"].replace("|", "\\|"))
+        for one in figures["properties"]
+    ]
+    return _table(("property", "on", "verdict", "seconds", "statement"), rows)
+
+
+def _proved(figures: dict[str, Any]) -> str:
+    verdicts = Counter((one["on"], one["verdict"]) for one in figures["properties"])
+    told = ", ".join(f"{n} {verdict} on {on}" for (on, verdict), n in sorted(verdicts.items()))
+    return f"Last run: {told}; {figures['seconds']:,.0f} s on {figures['machine']}."
+
+
+def _rates(figures: dict[str, Any]) -> str:
+    def percent(rate: dict[str, Any]) -> str:
+        span = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
+        return f"{rate['killed']} of {rate['tested']}: {100 * rate['rate']:.1f} % ({span})"
+
+    rows = [
+        (name, percent(one["killed"]), percent(one["killed_without_equivalents"]))
+        for name, one in figures["rates"].items()
+    ]
+    head = ("", "killed, weighted (95 % interval)", "without those argued equivalent")
+    return _table(head, rows)
+
+
+def _survivors(figures: dict[str, Any]) -> str:
+    if not figures["survivors"]:
+        return "None survived."
+
+    def code(text: str) -> str:
+        return "`" + " ".join(text.split()).replace("|", "\\|") + "`"
+
+    rows = [
+        (f"{one['file']} {one['function']}", code(one["before"]), code(one["after"]),
+         " ".join((one["equivalent"] or "**open**").split()).replace("|", "\\|"))
+        for one in figures["survivors"]
+    ]  # fmt: skip
+    return _table(("survivor", "before", "after", "argued equivalent"), rows)
+
+
+def page() -> str:
+    """Return the page's text."""
+    fuzz, proofs, mutants = _read("fuzz"), _read("proofs"), _read("mutants")
+    return TEXT.format(
+        anvil_share=f"{100 * fuzz['anvil_steps'] / fuzz['steps']:.1f} %",
+        fuzz=_fuzz(fuzz),
+        proved=_proved(proofs),
+        proofs=_proofs(proofs),
+        seed=mutants["seed"],
+        mutants=mutants["mutants"],
+        functions=mutants["functions"],
+        mutant_seconds=mutants["seconds"],
+        mutant_machine=mutants["machine"],
+        rates=_rates(mutants),
+        survivors=_survivors(mutants),
+    )
+
+
+def main() -> int:
+    """Write the page, or with `--check` return 1 if it is not what would be written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, fail if it differs")
+    text = page()
+    if not parser.parse_args().check:
+        PAGE.write_text(text)
+        return 0
+    if PAGE.is_file() and PAGE.read_text() == text:
+        return 0
+    print("docs/verification.md does not show the figures in verification/: make verification")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
