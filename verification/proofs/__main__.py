@@ -14,6 +14,7 @@ import pkgutil
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def run_one(module: str, claim: Property) -> Outcome:
 
 def _line(outcome: Outcome) -> str:
     claim, verdict = outcome.claim, outcome.verdict
-    mark = "ok  " if outcome.holds else "FAIL"
+    mark = "FAIL" if not outcome.holds else "ok  " if verdict.status != "unfinished" else "open"
     detail = f" [{verdict.detail}]" if verdict.detail else ""
     return (
         f"{mark} {outcome.seconds:6.1f} s  {claim.id} ({claim.on}): {claim.statement}: "
@@ -119,6 +120,16 @@ def run_all(chosen: Iterable[tuple[str, Property]], console: Console) -> list[Ou
             progress.console.print(_line(done[-1]), markup=False, highlight=False, soft_wrap=True)
             progress.advance(bar)
     return sorted(done, key=lambda outcome: outcome.claim.id)
+
+
+def _tally(outcomes: Sequence[Outcome]) -> str:
+    """Return how many came out how; one that did not end is not counted as proved."""
+    found = Counter(outcome.verdict.status for outcome in outcomes if outcome.holds)
+    open_ = sum(outcome.verdict.status == "unfinished" for outcome in outcomes)
+    return (
+        f"{found['proved']} proved, {found['refuted']} refuted as they must be, "
+        f"{open_} not finished"
+    )
 
 
 def _report(outcomes: Sequence[Outcome], seconds: float) -> dict[str, object]:
@@ -156,8 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only is None:
         _FIGURES.write_text(text)
     bad = [outcome.claim.id for outcome in outcomes if not outcome.holds]
-    right = len(outcomes) - len(bad)
-    console.print(f"{right} of {len(outcomes)} as expected in {report['seconds']} s")
+    console.print(f"{_tally(outcomes)} in {report['seconds']} s")
     if bad:
         console.print(f"not as expected: {', '.join(bad)}")
     return 1 if bad else 0

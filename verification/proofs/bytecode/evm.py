@@ -1,126 +1,39 @@
 """Run EVM bytecode on unknown words, once for each way through it.
 
 Nothing is bounded here: a branch is followed both ways unless the path has already decided that
-very condition, which covers every possible path and some impossible ones. What is not modelled (a
-copy of unknown length, a jump to an unknown place) is an error, never skipped. A call to another
-contract may fail or succeed and return anything of any length. It leaves this contract's storage
-as it is: that the lock refuses whoever comes back is tested (AUTH-3), not proved here.
+very condition, which covers every possible path and some impossible ones. A write of unknown place
+or length leaves unknown bytes wherever it may have reached; what is not modelled (a jump to an
+unknown place, an unknown opcode) is an error, never skipped. A call to another contract may fail or
+succeed and return anything of any length. It leaves this contract's storage as it is: the lock,
+held at each such call, is proved by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import z3
 from eth_utils.crypto import keccak
 
 from verification.proofs.bytecode import words
+from verification.proofs.bytecode.state import (
+    Byte,
+    CallData,
+    Code,
+    Path,
+    UnmodelledError,
+    bytes_of,
+    word_of,
+)
 from verification.proofs.bytecode.words import SORT, Word, flag, known, term, truth
-
-Byte = int | tuple[z3.BitVecRef, int]
-"""A byte: known, or the n-th from the left of an unknown word."""
-
-
-class UnmodelledError(Exception):
-    """The bytecode did what this executor does not follow."""
-
-
-def bytes_of(word: Word) -> list[Byte]:
-    """Return a word's 32 bytes."""
-    if isinstance(word, int):
-        return list(word.to_bytes(32, "big"))
-    return [(word, place) for place in range(32)]
-
-
-def word_of(data: Sequence[Byte]) -> Word:
-    """Return the word that 32 bytes make."""
-    if all(isinstance(byte, int) for byte in data):
-        return int.from_bytes(bytes(data), "big")  # type: ignore[arg-type]
-    first = data[0]
-    if not isinstance(first, int) and all(
-        not isinstance(byte, int) and byte[1] == place and byte[0].eq(first[0])
-        for place, byte in enumerate(data)
-    ):
-        return first[0]
-    return known(z3.Concat(*(_bits(byte) for byte in data)))
-
-
-def _bits(byte: Byte) -> z3.BitVecRef:
-    if isinstance(byte, int):
-        return z3.BitVecVal(byte, 8)
-    word, place = byte
-    return z3.Extract(255 - 8 * place, 248 - 8 * place, word)
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A deployed contract: the compiled runtime, its immutables (unknown or not) behind it."""
-
-    runtime: bytes
-    immutables: tuple[Byte, ...] = ()
-
-    def read(self, start: int, size: int) -> list[Byte]:
-        """Return bytes of the code, zeros past its end."""
-        whole: list[Byte] = [*self.runtime, *self.immutables]
-        part = whole[start : start + size]
-        return part + [0] * (size - len(part))
-
-
-@dataclass(slots=True)
-class Path:
-    """One way through the code: where it stands, what it holds and what it has taken for granted.
-
-    `writes` are key and value in order; `reason` is how it ended.
-    """
-
-    pc: int = 0
-    stack: list[Word] = field(default_factory=list)
-    memory: dict[int, Byte] = field(default_factory=dict)
-    writes: list[tuple[Word, Word]] = field(default_factory=list)
-    transient: dict[int, Word] = field(default_factory=dict)
-    conditions: list[z3.BoolRef] = field(default_factory=list)
-    returned: list[Byte] = field(default_factory=list)
-    returned_size: Word = 0
-    lost: bool = False
-    reason: str = ""
-
-    def copy(self) -> Path:
-        """Return a path that goes on by itself."""
-        return replace(
-            self,
-            stack=list(self.stack),
-            memory=dict(self.memory),
-            writes=list(self.writes),
-            transient=dict(self.transient),
-            conditions=list(self.conditions),
-        )
-
-    def pop(self) -> Word:
-        """Take the top of the stack."""
-        return self.stack.pop()
-
-    def place(self) -> int:
-        """Take an offset, a length or a target, which must be known."""
-        word = self.pop()
-        if not isinstance(word, int):
-            raise UnmodelledError(f"unknown place at {self.pc:#x}: {word}")
-        return word
-
-    def read(self, start: int, size: int) -> list[Byte]:
-        """Return bytes of memory."""
-        if self.lost:
-            raise UnmodelledError(f"memory of unknown length read at {self.pc:#x}")
-        return [self.memory.get(start + i, 0) for i in range(size)]
-
-    def write(self, start: int, data: Sequence[Byte]) -> None:
-        """Write bytes of memory."""
-        self.memory.update(enumerate(data, start))
-
 
 _HASH = z3.Function("keccak", SORT, SORT, SORT)
 _LEFT = z3.Function("keccak_left", SORT, SORT)
 _RIGHT = z3.Function("keccak_right", SORT, SORT)
+_GIVEN = z3.Function("calldata", SORT, SORT)
+_MEMORY = 2**16
+"""No place or length in memory is followed beyond, bytes."""
 STORED = z3.Function("stored", SORT, SORT)
 """The storage before the call, any function of the key."""
 
@@ -133,28 +46,30 @@ def hash_of(left: Word, right: Word) -> z3.BitVecRef:
 class Machine:
     """Follows every path of one call.
 
-    `calldata` is of known length; `caller`, `address`, `timestamp`... are unknown words. `exact`
-    gives products and quotients their meaning. After a run `paths` holds how many ended.
+    `caller`, `address`, `timestamp`... are unknown words unless `environment` has them by opcode.
+    `exact` gives products and quotients their meaning. `storage` of None is any storage.
     """
 
     def __init__(
         self,
         code: Code,
-        calldata: Sequence[Byte],
+        calldata: CallData,
         given: Sequence[z3.BoolRef] = (),
         *,
         locked: bool = False,
         exact: bool = False,
         environment: dict[int, Word] | None = None,
+        storage: dict[int, int] | None = None,
     ) -> None:
         self.code, self.calldata, self.exact = code, calldata, exact
         self.solver = z3.SolverFor("QF_UFBV")
-        self._facts: list[z3.BoolRef] = []
         self._fresh = 0
-        self._start = Path(transient={0: int(locked)}, conditions=list(given))
+        self._storage = storage
+        self._start = Path(transient={0: int(locked)})
         self._destinations = _destinations(code.runtime)
         self._environment = dict(environment or {})
         for condition in given:
+            self._start.take(condition)
             self.solver.add(condition)
 
     def fresh(self, name: str) -> z3.BitVecRef:
@@ -177,17 +92,21 @@ class Machine:
         yield path
 
     def _branch(self, path: Path, target: int, test: z3.BoolRef) -> Iterator[Path]:
-        for side, pc in ((test, target), (z3.Not(test), path.pc)):
-            opposite = z3.simplify(z3.Not(side))
-            if any(opposite.eq(condition) for condition in path.conditions):
-                continue
+        for side, way in self._ways(path, target, test):
             self.solver.push()
             self.solver.add(side)
-            way = path.copy()
-            way.pc = pc
-            way.conditions.append(z3.simplify(side))
             yield from self._follow(way)
             self.solver.pop()
+
+    def _ways(self, path: Path, target: int, test: z3.BoolRef) -> Iterator[tuple[z3.BoolRef, Path]]:
+        """Yield the sides of a branch that the path has not ruled out."""
+        for side, pc in ((test, target), (z3.simplify(z3.Not(test)), path.pc)):
+            if z3.simplify(z3.Not(side)).get_id() in path.conditions:
+                continue
+            way = path.copy()
+            way.pc = pc
+            way.take(side)
+            yield side, way
 
     def _step(self, path: Path) -> tuple[int, z3.BoolRef] | None:
         code = self.code.runtime[path.pc] if path.pc < len(self.code.runtime) else 0
@@ -248,24 +167,61 @@ class Machine:
 
     def load(self, path: Path, key: Word) -> Word:
         """Return the stored word, the latest write first."""
-        value: z3.BitVecRef = STORED(term(key))
+        if self._storage is None:
+            value: z3.BitVecRef = STORED(term(key))
+        else:
+            value = term(
+                self._storage.get(key, 0) if isinstance(key, int) else self.fresh("stored")
+            )
         for written, new in path.writes:
-            same = z3.simplify(term(written) == term(key))
-            value = z3.If(same, term(new), value)
+            value = z3.If(z3.simplify(term(written) == term(key)), term(new), value)
         return known(value)
+
+    def store(self, path: Path, key: Word, value: Word) -> None:
+        """Note a write to storage."""
+        path.writes.append((key, value))
 
     def call(self, path: Path, operands: int) -> None:
         """Let another contract answer what it likes, or fail."""
         taken = [path.pop() for _ in range(operands)]
         start, size = taken[-2], taken[-1]
-        if not isinstance(start, int) or not isinstance(size, int):
-            raise UnmodelledError("a call's answer to an unknown place")
         answer: list[Byte] = []
-        while len(answer) < max(size, 64):
+        while len(answer) < max(size if isinstance(size, int) else 0, 64):
             answer += bytes_of(self.fresh("answer"))
-        path.write(start, answer[:size])
+        if isinstance(start, int) and isinstance(size, int):
+            path.write(start, answer[:size])
+        else:
+            self.blur(path, start, size)
         path.returned, path.returned_size = answer, self.fresh("answer_size")
         path.stack.append(flag(self.fresh("success") != 0))
+
+    def blur(self, path: Path, start: Word, size: Word) -> None:
+        """Forget what memory holds wherever a write of unknown place or length may reach."""
+        low = self.bound(path, start, lowest=True)
+        high = self.bound(path, start) + self.bound(path, size)
+        data: list[Byte] = []
+        while len(data) < high - low:
+            data += bytes_of(self.fresh("blurred"))
+        path.write(low, data[: high - low])
+
+    def bound(self, path: Path, word: Word, *, lowest: bool = False) -> int:
+        """Return the least (or the greatest) that the path's conditions let the word be."""
+        if isinstance(word, int):
+            return word
+        solver = z3.SolverFor("QF_UFBV")
+        solver.add(*path.conditions.values())
+        if solver.check(z3.UGT(word, _MEMORY)) != z3.unsat:
+            raise UnmodelledError(f"unbounded place or length at {path.pc:#x}: {word}")
+        low, high = 0, _MEMORY
+        while low < high:
+            middle = (low + high + (not lowest)) // 2
+            beyond = z3.UGT(word, middle) if lowest else z3.UGE(word, middle)
+            ruled_out = solver.check(z3.Not(beyond) if lowest else beyond) == z3.unsat
+            if lowest:
+                low, high = (middle + 1, high) if ruled_out else (low, middle)
+            else:
+                low, high = (low, middle - 1) if ruled_out else (middle, high)
+        return low
 
 
 def hash_facts(left: Word, right: Word) -> z3.BoolRef:
@@ -289,53 +245,94 @@ _AMBIENT = {
 }  # fmt: skip
 
 
+_Source: TypeAlias = Callable[[Machine, Path, Word, int], list[Byte]]
+"""Reads bytes at a place, fewer where the place is unknown."""
+
+
 def _end(reason: str) -> Callable[[Machine, Path], None]:
     def step(_machine: Machine, path: Path) -> None:
         if reason == "return":
-            start, size = path.place(), path.place()
-            path.returned = path.read(start, size)
+            start, size = path.pop(), path.pop()
+            known_place = isinstance(start, int) and isinstance(size, int)
+            path.returned = path.read(start, size) if known_place else []
         path.reason = reason
 
     return step
 
 
-def _copy(
-    source: Callable[[Machine, Path, int, int], list[Byte]],
-) -> Callable[[Machine, Path], None]:
+def _copy(source: _Source) -> Callable[[Machine, Path], None]:
+    """Copy to memory; of an unknown length what is sure to be copied, and unknown bytes behind."""
+
     def step(machine: Machine, path: Path) -> None:
-        target, start, size = path.place(), path.place(), path.place()
-        path.write(target, source(machine, path, start, size))
+        target, start, size = path.pop(), path.pop(), path.pop()
+        sure = machine.bound(path, size, lowest=True)
+        data = source(machine, path, start, sure)
+        if not isinstance(target, int) or not isinstance(size, int) or len(data) < sure:
+            machine.blur(path, target, size)
+        if isinstance(target, int):
+            path.write(target, data)
 
     return step
 
 
-def _calldata(machine: Machine, start: int, size: int) -> list[Byte]:
-    part = list(machine.calldata[start : start + size])
-    return part + [0] * (size - len(part))
+def _given(machine: Machine, _path: Path, start: Word, size: int) -> list[Byte]:
+    """Return call data; of an unknown place the first word, any but the same each time."""
+    if isinstance(start, int):
+        return machine.calldata.read(start, size)
+    if start is machine.calldata.size:
+        return [0] * size
+    return bytes_of(_GIVEN(start)) if size >= 32 else []
 
 
-def _copy_returned(_machine: Machine, path: Path) -> None:
+def _code(machine: Machine, _path: Path, start: Word, size: int) -> list[Byte]:
+    return machine.code.read(start, size) if isinstance(start, int) else []
+
+
+def _memory(_machine: Machine, path: Path, start: Word, size: int) -> list[Byte]:
+    return path.read(start, size) if isinstance(start, int) else []
+
+
+def _copy_returned(machine: Machine, path: Path) -> None:
     """Copy an answer; of unknown length it may only be passed on by a revert."""
     target, start, size = path.place(), path.place(), path.pop()
-    if isinstance(size, int):
-        path.write(target, path.returned[start : start + size])
-    else:
+    if not isinstance(size, int):
         path.lost = True
+        return
+    part = path.returned[start : start + size]
+    while len(part) < size:
+        part = part + bytes_of(machine.fresh("answer"))
+    path.write(target, part[:size])
 
 
-def _store(_machine: Machine, path: Path) -> None:
-    key, value = path.pop(), path.pop()
-    path.writes.append((key, value))
+def _write(width: int) -> Callable[[Machine, Path], None]:
+    def step(machine: Machine, path: Path) -> None:
+        place, value = path.pop(), path.pop()
+        if isinstance(place, int):
+            path.write(place, bytes_of(value)[32 - width :])
+        else:
+            machine.blur(path, place, width)
+
+    return step
+
+
+def _load(machine: Machine, path: Path) -> None:
+    """Push a word of memory; at an unknown place it is unknown."""
+    place = path.pop()
+    known_place = isinstance(place, int)
+    path.stack.append(word_of(path.read(place, 32)) if known_place else machine.fresh("read"))
+
+
+def _hash(machine: Machine, path: Path) -> None:
+    start, size = path.pop(), path.pop()
+    known_place = isinstance(start, int) and isinstance(size, int)
+    path.stack.append(
+        machine.hash(path.read(start, size)) if known_place else machine.fresh("hash")
+    )
 
 
 def _store_transient(_machine: Machine, path: Path) -> None:
     key, value = path.place(), path.pop()
     path.transient[key] = value
-
-
-def _store_byte(_machine: Machine, path: Path) -> None:
-    place, value = path.place(), path.pop()
-    path.write(place, bytes_of(value)[31:])
 
 
 def _push(value: Callable[[Machine, Path], Word]) -> Callable[[Machine, Path], None]:
@@ -346,25 +343,25 @@ _STEPS: dict[int, Callable[[Machine, Path], None]] = {
     0x00: _end("stop"),
     0x15: _push(lambda _m, p: flag(z3.Not(truth(p.pop())))),
     0x19: _push(lambda _m, p: known(~term(p.pop()))),
-    0x20: _push(lambda m, p: m.hash(p.read(p.place(), p.place()))),
-    0x35: _push(lambda m, p: word_of(_calldata(m, p.place(), 32))),
-    0x36: _push(lambda m, _p: len(m.calldata)),
-    0x37: _copy(lambda m, _p, start, size: _calldata(m, start, size)),
+    0x20: _hash,
+    0x35: _push(lambda m, p: word_of(_given(m, p, p.pop(), 32))),
+    0x36: _push(lambda m, _p: m.calldata.size),
+    0x37: _copy(_given),
     0x38: _push(lambda m, _p: len(m.code.runtime) + len(m.code.immutables)),
-    0x39: _copy(lambda m, _p, start, size: m.code.read(start, size)),
+    0x39: _copy(_code),
     0x3B: _push(lambda m, p: (p.pop(), m.fresh("code_size"))[1]),
     0x3D: _push(lambda _m, p: p.returned_size),
     0x3E: _copy_returned,
     0x50: lambda _m, p: (p.pop(), None)[1],
-    0x51: _push(lambda _m, p: word_of(p.read(p.place(), 32))),
-    0x52: lambda _m, p: p.write(p.place(), bytes_of(p.pop())),
-    0x53: _store_byte,
+    0x51: _load,
+    0x52: _write(32),
+    0x53: _write(1),
     0x54: _push(lambda m, p: m.load(p, p.pop())),
-    0x55: _store,
+    0x55: lambda m, p: m.store(p, p.pop(), p.pop()),
     0x5B: lambda _m, _p: None,
     0x5C: _push(lambda _m, p: p.transient.get(p.place(), 0)),
     0x5D: _store_transient,
-    0x5E: _copy(lambda _m, p, start, size: p.read(start, size)),
+    0x5E: _copy(_memory),
     0xF1: lambda m, p: m.call(p, 7),
     0xFA: lambda m, p: m.call(p, 6),
     0xF3: _end("return"),

@@ -1,8 +1,14 @@
-"""ISO-1 on the vault's bytecode: a call on position i writes slot i and the books, nothing else."""
+"""ISO-1 on the vault's bytecode: what each entry point may write, for any call data whatever.
+
+A function of a position writes the slot of the position that it was given and the two words of the
+books. No other function writes a position's slot. Whoever comes back while the lock is held writes
+nothing, and the lock is held at every call of another contract.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import z3
@@ -10,51 +16,75 @@ from eth_utils.crypto import keccak
 
 from ringfence.evm.artifacts import Artifact, load
 from tests.support.broken import Break, load_broken
-from verification.proofs.bytecode.evm import (
-    Byte,
-    Code,
-    Machine,
-    Path,
-    bytes_of,
-    hash_facts,
-    hash_of,
-)
-from verification.proofs.bytecode.words import Word, term
+from verification.proofs.bytecode.evm import hash_facts, hash_of
+from verification.proofs.bytecode.merging import MergingMachine, Write
+from verification.proofs.bytecode.state import AnyLength, Byte, Code, bytes_of
+from verification.proofs.bytecode.words import Word, known, term
 from verification.proofs.property import Property, Verdict
 
 _I, _J = z3.BitVecs("position_i position_j", 256)
-_PLAIN = {
-    "top_up": "uint256,uint256",
-    "repay": "uint256,uint256",
-    "adjust": "uint256,int256,int256,address,bytes",
-    "close": "uint256,address,bytes",
-    "liquidate": "uint256,uint256,uint256,address,bytes",
-}
-_DATA_SIZES = (0, 32)
 _ASSUMES = (
-    "any storage, immutables, caller, time below 2**40, gas, answers of tokens, oracle, rate model "
-    "and callback; call data as the ABI lays it out, `data` of 0 or 32 arbitrary bytes; keccak of "
-    "two words is injective and at least 2**64; products and quotients are arbitrary functions; "
-    "nothing is written on re-entry (AUTH-3, tested)"
+    "any storage, immutables, caller, time, gas and call data of any length and layout, answers of "
+    "tokens, oracle, rate model and callback; no value is sent; keccak of two words is injective "
+    "and at least 2**64; paths that meet are merged, which only adds behaviour"
 )
+_BOOKS = ("balance_sheet._word_1", "balance_sheet._word_2")
 
 
-def selector(name: str, types: str) -> bytes:
-    """Return the first four bytes of the signature's hash."""
-    return keccak(text=f"{name}({types})")[:4]
+@dataclass(frozen=True, slots=True)
+class May:
+    """What a function may write, by the names of the storage layout.
+
+    `own` is a mapping of which only the entry of the first argument is free, `maps` one whose
+    entries all are, `nested` one of mappings.
+    """
+
+    words: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
 
 
-def calldata(name: str, data_size: int) -> list[Byte]:
-    """Return call data for the entry point: position i, then unknown words."""
-    types = _PLAIN[name].split(",")
-    data: list[Byte] = list(selector(name, _PLAIN[name])) + bytes_of(_I)
-    for place, kind in enumerate(types[1:], 1):
-        data += bytes_of(32 * len(types) if kind == "bytes" else z3.BitVec(f"word_{place}", 256))
-    if types[-1] == "bytes":
-        data += bytes_of(data_size)
-        for place in range(0, data_size, 32):
-            data += bytes_of(z3.BitVec(f"data_{place}", 256))
-    return data
+_POSITION = May(_BOOKS, own=("position_slot._words",))
+_SHARES = May(_BOOKS, maps=("lender_shares.balanceOf",))
+_EXIT = May(_BOOKS, maps=("lender_shares.balanceOf",), nested=("lender_shares.allowance",))
+_CURATOR = ("authority.curator", "authority.pending_curator")
+_COLLECTION = ("authority._pending_amount", "authority._announced_at")
+MAY: dict[str, May] = {
+    "top_up": May(own=("position_slot._words",)),
+    **dict.fromkeys(("repay", "adjust", "close", "liquidate"), _POSITION),
+    **dict.fromkeys(("accrue", "fund_reserve"), May(_BOOKS)),
+    **dict.fromkeys(("deposit", "mint"), _SHARES),
+    **dict.fromkeys(("withdraw", "redeem"), _EXIT),
+    "transfer": May(maps=("lender_shares.balanceOf",)),
+    "transferFrom": May(maps=("lender_shares.balanceOf",), nested=("lender_shares.allowance",)),
+    "approve": May(nested=("lender_shares.allowance",)),
+    "permit": May(maps=("signatures.nonces",), nested=("lender_shares.allowance",)),
+    "set_operator": May(nested=("operators._words",)),
+    "set_operator_with_signature": May(maps=("signatures.nonces",), nested=("operators._words",)),
+    **dict.fromkeys(("set_caps", "pause_new_risk"), May(("limits._word",))),
+    "set_guardian": May(("authority.guardian",)),
+    "transfer_curator": May(("authority.pending_curator",)),
+    "accept_curator": May(_CURATOR),
+    "announce_reserve_collection": May(_COLLECTION),
+    "collect_reserve": May((*_BOOKS, *_COLLECTION)),
+}
+"""Every function that may write, and what. Whatever is not named here may write nothing."""
+
+
+def _type_of(argument: dict[str, object]) -> str:
+    return str(argument["type"])
+
+
+def functions(artifact: Artifact) -> dict[str, bytes]:
+    """Return the selector of every external function by name."""
+    return {
+        entry["name"]: keccak(
+            text=f"{entry['name']}({','.join(_type_of(one) for one in entry['inputs'])})"
+        )[:4]
+        for entry in artifact.abi
+        if entry["type"] == "function"
+    }
 
 
 def deployed(artifact: Artifact) -> Code:
@@ -69,97 +99,160 @@ def deployed(artifact: Artifact) -> Code:
     return Code(artifact.runtime, tuple(immutables))
 
 
-def given() -> list[z3.BoolRef]:
-    """Return what is assumed of the block and of the two positions."""
-    caller, time, value = z3.BitVecs("caller timestamp value", 256)
-    return [z3.ULT(caller, 2**160), z3.ULT(time, 2**40), value == 0, _I != _J]
+def given(artifact: Artifact) -> list[z3.BoolRef]:
+    """Return what is assumed: an address is one, no value, a string is as long as its type."""
+    caller, value = z3.BitVecs("caller value", 256)
+    names = artifact.layout["code_layout"]["lender_shares"]
+    return [z3.ULT(caller, 2**160), value == 0] + [
+        z3.ULE(z3.BitVec(f"immutable_{names[name]['offset']}", 256), bound)
+        for name, bound in (("name", 50), ("symbol", 32))
+    ]
 
 
-def allowed(artifact: Artifact) -> list[Word]:
-    """Return the keys that a call on position i may write."""
-    books = [artifact.slot("balance_sheet", name) for name in ("_word_1", "_word_2")]
-    return [*books, hash_of(artifact.slot("position_slot", "_words"), _I)]
+def explore(artifact: Artifact, selector: bytes, *, locked: bool = False) -> MergingMachine:
+    """Return the machine after all that a call of the function can do."""
+    machine = MergingMachine(
+        deployed(artifact), AnyLength(selector, _I), given(artifact), locked=locked
+    )
+    machine.explore()
+    return machine
 
 
-def _foreign_write(machine: Machine, path: Path, artifact: Artifact) -> str:
-    """Return the model of a write to slot j or to any key not allowed, else nothing."""
+def _in_mapping(key: Word, slots: set[int]) -> bool:
+    """Whether the key is an entry of one of the mappings at these slots."""
+    if isinstance(key, int) or key.decl().name() != "keccak":
+        return False
+    slot = known(key.arg(0))
+    return isinstance(slot, int) and slot in slots
+
+
+def is_allowed(key: Word, may: May, artifact: Artifact) -> bool:
+    """Whether the function may write the key."""
+
+    def slots(names: tuple[str, ...]) -> set[int]:
+        return {artifact.slot(*name.split(".")) for name in names}
+
+    if isinstance(key, int):
+        return key in slots(may.words)
+    own = any(key.eq(hash_of(slot, _I)) for slot in slots(may.own))
+    inner = known(key.arg(0)) if key.decl().name() == "keccak" else 0
+    return own or _in_mapping(key, slots(may.maps)) or _in_mapping(inner, slots(may.nested))
+
+
+def _fault(write: Write, artifact: Artifact) -> str:
+    """Return in words what is wrong with a write; where it may be slot j, for which i and j."""
     mapping = artifact.slot("position_slot", "_words")
-    free = allowed(artifact)
-    for key, _value in path.writes:
-        if any(term(key).eq(term(one)) for one in free):
-            continue
-        solver = z3.Solver()
-        solver.add(machine.solver.assertions())
-        solver.add(hash_facts(mapping, _I), hash_facts(mapping, _J))
-        solver.add(z3.And(*(term(key) != term(one) for one in free)))
-        found = solver.check()
-        if found == z3.unknown:
-            raise TimeoutError("the solver could not decide a write")
-        if found == z3.sat:
-            solver.push()
-            solver.add(term(key) == hash_of(mapping, _J))
-            hits = solver.check() == z3.sat
-            if not hits:
-                solver.pop()
-                solver.check()
-            model = solver.model()
-            ids = ", ".join(f"{word} = {model.eval(word, True).as_long():#x}" for word in (_I, _J))
-            return f"{'writes slot j' if hits else f'writes {key}'} where {ids}"
-    return ""
+    solver = z3.Solver()
+    solver.add(*write.conditions, hash_facts(mapping, _I), hash_facts(mapping, _J), _I != _J)
+    if not isinstance(write.key, int) and write.key.decl().name() == "keccak":
+        solver.add(hash_facts(known(write.key.arg(0)), known(write.key.arg(1))))
+    solver.add(term(write.key) == hash_of(mapping, _J))
+    if solver.check() != z3.sat:
+        return f"writes {write.key}"
+    model = solver.model()
+    ids = ", ".join(f"{word} = {model.eval(word, True).as_long():#x}" for word in (_I, _J))
+    return f"writes slot j where {ids}"
 
 
 def prove(name: str, source: Callable[[], Artifact]) -> Verdict:
-    """Follow every path of the entry point; look at each write of those that succeed."""
-    artifact = source()
-    code, ended, succeeded, writes = deployed(artifact), 0, 0, 0
-    for size in _DATA_SIZES if _PLAIN[name].endswith("bytes") else (0,):
-        machine = Machine(code, calldata(name, size), given())
-        for path in machine.run():
-            ended += 1
-            if path.reason == "revert":
-                continue
-            succeeded += 1
-            writes += len(path.writes)
-            fault = _foreign_write(machine, path, artifact)
-            if fault:
-                return Verdict("refuted", fault)
-    if not writes:
-        return Verdict("refuted", "no path writes: nothing was examined")
-    return Verdict("proved", f"{ended} paths, {succeeded} succeed with {writes} writes")
+    """Look at every write that a call of the function can make, and at the lock at its calls."""
+    artifact, may = source(), MAY[name]
+    machine = explore(artifact, functions(artifact)[name])
+    for write in machine.writes:
+        if not is_allowed(write.key, may, artifact):
+            return Verdict("refuted", _fault(write, artifact))
+    if machine.unlocked:
+        return Verdict("refuted", f"unlocked call at {sorted(map(hex, machine.unlocked))}")
+    if not machine.writes or not machine.ends & {"return", "stop"}:
+        return Verdict("refuted", "no write or no success: nothing was examined")
+    keys = len({str(write.key) for write in machine.writes})
+    return Verdict("proved", f"{machine.steps} steps, {machine.joined} joins, {keys} keys")
 
 
-_STATEMENT = "a successful {} on position i writes slot i and the two words of the books only"
+def prove_silent(names: Callable[[Artifact], list[str]], locked: bool) -> Verdict:
+    """Show that none of the functions writes anything or calls out unlocked."""
+    artifact = load("MarginVault")
+    selectors, steps = functions(artifact), 0
+    chosen = names(artifact)
+    for name in chosen:
+        machine = explore(artifact, selectors[name], locked=locked)
+        steps += machine.steps
+        if machine.writes:
+            return Verdict("refuted", f"{name} writes {machine.writes[0].key}")
+        if machine.unlocked:
+            return Verdict("refuted", f"{name} calls with the lock open")
+    return Verdict("proved", f"{len(chosen)} functions, {steps} steps")
 
-_BROKEN = partial(
-    load_broken,
-    "MarginVault",
-    Break(
-        "modules/position_slot.vy",
-        "amount << 144)\n    self._words[position_id]",
-        "amount << 144)\n    self._words[position_id ^ 1]",
-    ),
+
+def others(artifact: Artifact) -> list[str]:
+    """Return the functions that may write nothing."""
+    return [name for name in functions(artifact) if name not in MAY]
+
+
+def _statement(name: str) -> str:
+    may = MAY[name]
+    parts = [*may.words, *(f"{one}[first argument]" for one in may.own)]
+    parts += [f"entries of {one}" for one in (*may.maps, *may.nested)]
+    return f"{name} writes {', '.join(parts)} only, and calls out with the lock held"
+
+
+def _broken(name: str, flaw: str, *breaks: Break) -> Property:
+    return Property(
+        id=f"ISO-1.{name}.broken",
+        name=f"a flaw in {name} is found",
+        statement=f"{_statement(name)}, where {flaw}",
+        on="bytecode",
+        run=partial(prove, name, partial(load_broken, "MarginVault", *breaks)),
+        assumes=_ASSUMES,
+        expect="refuted",
+    )
+
+
+_NEIGHBOUR = Break(
+    "modules/position_slot.vy",
+    "    self._words[position_id] = word\n    return word\n\n\n@internal\ndef _add",
+    "    self._words[position_id ^ 1] = word\n    return word\n\n\n@internal\ndef _add",
 )
 
 PROPERTIES = (
     *(
         Property(
             id=f"ISO-1.{name}",
-            name=f"{name} stays in its slot",
-            statement=_STATEMENT.format(name),
+            name=f"{name} stays in its place",
+            statement=_statement(name),
             on="bytecode",
             run=partial(prove, name, partial(load, "MarginVault")),
             assumes=_ASSUMES,
-            expect="proved" if name in ("top_up", "repay") else "unfinished",
         )
-        for name in _PLAIN
+        for name in MAY
     ),
     Property(
-        id="ISO-1.top_up.broken",
-        name="a top-up of the neighbour is found",
-        statement=_STATEMENT.format("top_up") + ", where it stores at id ^ 1",
+        id="ISO-1.others",
+        name="no other function writes",
+        statement="every function that is not named in another ISO-1 property writes nothing",
         on="bytecode",
-        run=partial(prove, "top_up", _BROKEN),
+        run=partial(prove_silent, others, locked=False),
         assumes=_ASSUMES,
-        expect="refuted",
+    ),
+    Property(
+        id="AUTH-3.locked",
+        name="nobody writes on re-entry",
+        statement="while the lock is held no external function writes anything",
+        on="bytecode",
+        run=partial(prove_silent, lambda artifact: list(functions(artifact)), locked=True),
+        assumes=_ASSUMES,
+    ),
+    _broken(
+        "top_up",
+        "it stores at id ^ 1",
+        Break(
+            "modules/position_slot.vy",
+            "amount << 144)\n    self._words[position_id]",
+            "amount << 144)\n    self._words[position_id ^ 1]",
+        ),
+    ),
+    *(
+        _broken(name, "the position is stored at id ^ 1", _NEIGHBOUR)
+        for name in ("repay", "adjust", "close", "liquidate")
     ),
 )
