@@ -172,7 +172,8 @@ def _adjust(
         retired: uint256 = 0
         retired, repaid = health._repay_amounts(before.scaled_debt, sheet.debt_index, repaid, market.RISK.min_debt)
         moved_debt = self._negative(repaid)
-        # retired <= scaled debt <= total scaled debt (BOOK-2); cash has room for every repayment, see balance_sheet.
+        # retired <= scaled debt <= total scaled debt (BOOK-2); cash stays below 2**140, and
+        # the store refuses what is too wide.
         after.scaled_debt = unsafe_sub(before.scaled_debt, retired)
         sheet.total_scaled_debt = unsafe_sub(sheet.total_scaled_debt, retired)
         sheet.cash = unsafe_add(sheet.cash, repaid)

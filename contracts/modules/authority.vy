@@ -154,7 +154,7 @@ def _check_excess(amount: uint256, sheet: IMarginVault.BalanceSheet):
     """
     reserve: uint256 = balance_sheet._reserve_down(sheet)
     kept: uint256 = unsafe_div(
-        # Below 2**122 * 2**60.
+        # Below 2**131 * 2**60.
         unsafe_add(unsafe_mul(balance_sheet._total_debt_up(sheet), RESERVE_TARGET), fixed_point.WAD_UP),
         fixed_point.WAD,
     )

@@ -21,7 +21,8 @@ from . import fixed_point
 
 
 MAX_SHARES: constant(uint256) = 2**104 - 1
-# Gifts, deposits and borrowing stop here, which leaves cash 256-fold room for interest: no repayment fails on width.
+# Gifts, deposits and borrowing stop here, which leaves cash 256-fold room for interest. Debt can grow more: a payment
+# that no longer fits reverts, a smaller one passes (LIVE-5).
 MAX_ASSETS: constant(uint256) = 2**104
 MAX_INDEX: constant(uint256) = 2**76 - 1
 _MAX_CASH: constant(uint256) = 2**112 - 1
@@ -122,7 +123,7 @@ def _total_debt_up(sheet: IMarginVault.BalanceSheet) -> uint256:
 @internal
 @pure
 def _check_room(cash: uint256, total_debt: uint256):
-    # Each below 2**122.
+    # Each below 2**140.
     if unsafe_add(cash, total_debt) > MAX_ASSETS:
         errors._raise(errors.VAULT_IS_FULL)
 
