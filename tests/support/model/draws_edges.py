@@ -88,7 +88,7 @@ class EdgeDraws(WorldDraws):
 
     def _width_of_collateral(self, offset: int) -> Action:
         position = self._owned()
-        left = MAX_COLLATERAL - self._slot(position).collateral + offset
+        left = max(MAX_COLLATERAL - self._slot(position).collateral + offset, 0)
         if self.rng.random() < 0.5:
             return Action("top_up", position >> 96, (position, left))
         self.queue.append(lambda: self._changed(position, -self._slot(position).collateral, 0))
