@@ -47,7 +47,7 @@ class Machine:
     """Follows every path of one call.
 
     `caller`, `address`, `timestamp`... are unknown words unless `environment` has them by opcode.
-    `exact` gives products and quotients their meaning. `storage` of None is any storage.
+    `exact` gives products and quotients their meaning. `stored` tells the storage before the call; without it, it is any.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Machine:
         locked: bool = False,
         exact: bool = False,
         environment: dict[int, Word] | None = None,
-        storage: dict[int, int] | None = None,
+        stored: Callable[[int], Word] | None = None,
     ) -> None:
         self.code, self.calldata, self.exact = code, calldata, exact
         self.solver = z3.SolverFor("QF_UFBV")
         self._fresh = 0
-        self._storage = storage
+        self._stored = stored
         self._start = Path(transient={0: int(locked)})
         self._destinations = _destinations(code.runtime)
         self._environment = dict(environment or {})
@@ -167,12 +167,10 @@ class Machine:
 
     def load(self, path: Path, key: Word) -> Word:
         """Return the stored word, the latest write first."""
-        if self._storage is None:
-            value: z3.BitVecRef = STORED(term(key))
+        if self._stored is not None and isinstance(key, int):
+            value = term(self._stored(key))
         else:
-            value = term(
-                self._storage.get(key, 0) if isinstance(key, int) else self.fresh("stored")
-            )
+            value = STORED(term(key))
         for written, new in path.writes:
             value = z3.If(z3.simplify(term(written) == term(key)), term(new), value)
         return known(value)

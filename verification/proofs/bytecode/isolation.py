@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import z3
 from eth_utils.crypto import keccak
@@ -72,8 +73,11 @@ MAY: dict[str, May] = {
 """Every function that may write, and what. Whatever is not named here may write nothing."""
 
 
-def _type_of(argument: dict[str, object]) -> str:
-    return str(argument["type"])
+def _type_of(argument: dict[str, Any]) -> str:
+    """Return an argument's type as a signature has it, a struct as its fields."""
+    if argument["type"] != "tuple":
+        return str(argument["type"])
+    return f"({','.join(_type_of(one) for one in argument['components'])})"
 
 
 def functions(artifact: Artifact) -> dict[str, bytes]:
@@ -254,5 +258,14 @@ PROPERTIES = (
     *(
         _broken(name, "the position is stored at id ^ 1", _NEIGHBOUR)
         for name in ("repay", "adjust", "close", "liquidate")
+    ),
+    _broken(
+        "fund_reserve",
+        "it adds collateral to a position",
+        Break(
+            "MarginVault.vy",
+            "    errors._check_amount(amount)\n    sheet",
+            "    word: uint256 = position_slot._add_collateral(amount, 1)\n    sheet",
+        ),
     ),
 )

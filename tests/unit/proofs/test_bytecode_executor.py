@@ -1,0 +1,41 @@
+"""The executor does what revm does, and a merged run keeps what a path may write."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("z3", reason="the proofs' requirements are not installed")
+
+import z3
+
+from verification.proofs.bytecode.merging import MergingMachine
+from verification.proofs.bytecode.replay import replay
+from verification.proofs.bytecode.state import AnyLength, Code
+
+
+def _written(code: str) -> set[str]:
+    machine = MergingMachine(Code(bytes.fromhex(code)), AnyLength(bytes(4), z3.BitVec("i", 256)))
+    machine.explore()
+    return {str(write.key) for write in machine.writes}
+
+
+def test_replay__random_calls__alike_on_revm() -> None:
+    verdict = replay(60)
+    assert verdict.status == "proved", verdict.detail
+
+
+def test_explore__key_that_differs_where_paths_meet__unknown() -> None:
+    # if calldataload(4) jump over `pop; push 2`; jumpdest; sstore(key, 0)
+    keys = _written("60016004356009575060025b5f905500")
+    assert len(keys) == 1
+    assert next(iter(keys)).startswith("join_")
+
+
+def test_explore__key_that_both_paths_hold__kept() -> None:
+    assert _written("60016004356009575f50505b5f905500".replace("5f5050", "")) == {"1"}
+
+
+def test_explore__loop_that_counts__ends() -> None:
+    # jumpdest; sstore(n, 0); n + 1; loop while calldataload(4)
+    keys = _written("5f5b5f815560010160043560015700")
+    assert any(key.startswith("join_") for key in keys)
