@@ -47,7 +47,8 @@ class Machine:
     """Follows every path of one call.
 
     `caller`, `address`, `timestamp`... are unknown words unless `environment` has them by opcode.
-    `exact` gives products and quotients their meaning. `stored` tells the storage before the call; without it, it is any.
+    `exact` gives products and quotients their meaning. `stored` tells the storage before the call;
+    without it, it is any.
     """
 
     def __init__(
