@@ -50,6 +50,19 @@ def route(stage: Stage, rogue: Contract) -> bytes:
     return encode_path((stage.usdc, rogue, stage.weth), (500, 500))
 
 
+def test_swap__either_direction__asks_for_no_limit_of_the_price(stage: Stage) -> None:
+    # PUSH1 100 CALLDATALOAD, and revert with it: the price limit, fourth argument of `swap`.
+    stage.engine.set_code(stage.pool, bytes.fromhex("6064355f5260205ffd"))
+    limits = set()
+    for market, margin in ((stage.long, WETH), (stage.short, 2_000 * USDC)):
+        with pytest.raises(Reverted) as caught:
+            stage.open(market, margin, sell(stage.path(market), margin))
+        limits.add(int(caught.value.reason.removeprefix("0x"), 16))
+    # One inside the pools' own bounds, which they name MIN_SQRT_RATIO and MAX_SQRT_RATIO.
+    lowest, highest = 4295128739, 1461446703485210103287273052203988822378723970342
+    assert limits == {lowest + 1, highest - 1}
+
+
 def test_callback__stranger_trader_vault_or_idle_pool__reverts(
     stage: Stage, market: Market
 ) -> None:

@@ -112,6 +112,22 @@ def test_batch__healthy_unknown_and_unhealthy__each_reported(
     market.opened.clear()
 
 
+@pytest.mark.parametrize("size", [0, 4, 67, 68, 99])
+def test_batch__token_reverts_with_too_short_a_message__is_reported_without_reason(
+    stage: Stage, size: int
+) -> None:
+    position = stage.open_standard(stage.long, leverage=4)
+    crash(stage, stage.long)
+    # The selector of Error(string), and revert with the first bytes of what should follow.
+    code = f"6308c379a060e01b5f5260{size:02x}5ffd"
+    sound = stage.engine.code_at(stage.weth)
+    stage.engine.set_code(stage.weth, bytes.fromhex(code))
+    receipt = batch(stage, stage.long, target(position))
+    stage.engine.set_code(stage.weth, sound)
+    assert statuses(receipt) == [FAILED]
+    assert reasons(stage, receipt) == [(position, FAILED, "")]
+
+
 def test_batch__one_fails__the_others_stand(
     stage: Stage, market: Market, positions: tuple[int, int, int]
 ) -> None:
