@@ -72,7 +72,7 @@ class MergingMachine(Machine):
                     todo.append(way)
 
     def _meets(self, path: Path) -> bool:
-        return self.code.runtime[path.pc : path.pc + 1] == bytes([_JUMPDEST])
+        return not path.reason and self.code.runtime[path.pc : path.pc + 1] == bytes([_JUMPDEST])
 
     def _ways_on(self, path: Path) -> list[Path]:
         """Follow a path to its end, a branch or the next place where paths meet."""
@@ -81,7 +81,7 @@ class MergingMachine(Machine):
             self.steps += 1
             if branch is not None:
                 return [way for _side, way in self._ways(path, *branch)]
-            if not path.reason and self._meets(path):
+            if self._meets(path):
                 return [path]
         self.ends.add(path.reason)
         return []

@@ -56,7 +56,7 @@ def _call(
         return f"{len(paths)} paths, the first {paths[0].reason}; revm: {receipt.success}", success
     if not success:
         return "", False
-    if bytes(paths[0].returned) != receipt.output:
+    if paths[0].returned != list(receipt.output):
         return "the output differs", True
     after = dict(paths[0].writes)
     changed = {key: (before[key], after[key]) for key in after if before[key] != after[key]}
