@@ -1,7 +1,8 @@
 """Every transaction that a test sends through our engines passes the state-diff check.
 
 Nobody has to ask for it: `send` of both engines is watched from the session's start. Not seen is
-what others send to the same node: Ape, web3, and commands that run in a process of their own.
+what others send to the same node: Ape, web3, and commands that run in a process of their own. The
+fuzzer's campaign is no test session: there the twin asks for the check of its calls on the vault.
 
 A vault is whatever runs MarginVault's code, immutables left out. A contract that a test broke on
 purpose has other code and is not held to the rules; storage that a test pokes is no transaction.
