@@ -11,10 +11,11 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from ringfence.audit.state_diff import Rules, check
 from ringfence.evm import Contract, InProcessEngine, Receipt, Reverted, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.artifacts import Artifact
-from ringfence.evm.engine import dev_accounts
+from ringfence.evm.engine import CallMade, dev_accounts
 from ringfence.math import tokens
 from ringfence.math.errors import RevertError
 from ringfence.math.storage import Cell, Storage
@@ -43,6 +44,11 @@ def slot_of(stem: str, cell: Cell) -> int:
         assert isinstance(key, int)
         slot = int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
     return slot
+
+
+@lru_cache(maxsize=1)
+def _rules() -> Rules:
+    return Rules(load("MarginVault"))
 
 
 class MismatchError(AssertionError):
@@ -202,6 +208,7 @@ class Twin:
             value = _plain(receipt.value)
             _require(value == expected_value, "returned", value, expected_value)
         diff = self._compare(receipt, changes)
+        self._check_writes(action, diff)
         return Outcome(expected_value, reason, changes, diff, tuple(self.mirror.events), receipt)
 
     def run_on(self, vault: MarginVault, action: Action) -> tuple[Any, str | None]:
@@ -274,6 +281,16 @@ class Twin:
         if actual != expected:
             self._tell_words(actual, expected)
         return diff.get(self.vault.address, {})
+
+    def _check_writes(self, action: Action, diff: dict[int, tuple[int, int]]) -> None:
+        """Hold the vault's words to what the call may write, whatever the mirror says."""
+        if not diff:
+            return
+        data = getattr(self.vault, action.name).encode(*self._converters[action.name](action.args))
+        call = CallMade(as_address(action.caller), self.vault.address, data)
+        writes = {self.vault.address: diff}
+        for violation in check(_rules(), [call], writes, self.engine.storage_at):
+            raise MismatchError(str(violation))
 
     def _tell_words(
         self,
