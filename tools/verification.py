@@ -51,7 +51,8 @@ were. What Ape or web3 sends to a node by itself is not seen.
 `make prove` ([why so](adr/0008-proofs.md)). **Bytecode** proofs follow the compiled vault on
 unknown words; **integers** are lemmas about the mirror's own functions, run on unbounded
 integers, which random calls tie to the bytecode. Each proof must also refute the same claim about
-code broken on purpose. {proved}
+code broken on purpose: on bytecode as a property of its own, `.broken`, and a lemma in its own run.
+{proved}
 
 {proofs}
 

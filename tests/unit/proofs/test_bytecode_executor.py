@@ -1,6 +1,8 @@
-"""The executor does what revm does, and a merged run keeps what a path may write."""
+"""The executor does what revm does, a merged run keeps what a path may write, flaws are found."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
@@ -8,9 +10,14 @@ pytest.importorskip("z3", reason="the proofs' requirements are not installed")
 
 import z3
 
+from ringfence.evm.artifacts import Artifact
+from verification.proofs.__main__ import discover
+from verification.proofs.bytecode import isolation
+from verification.proofs.bytecode.flaws import FLAWS
 from verification.proofs.bytecode.merging import MergingMachine
 from verification.proofs.bytecode.replay import replay
 from verification.proofs.bytecode.state import AnyLength, Code
+from verification.proofs.property import Verdict
 
 
 def _written(code: str) -> set[str]:
@@ -39,3 +46,22 @@ def test_explore__loop_that_counts__ends() -> None:
     # jumpdest; sstore(n, 0); n + 1; loop while calldataload(4)
     keys = _written("5f5b5f815560010160043560015700")
     assert any(key.startswith("join_") for key in keys)
+
+
+def test_properties__proof_on_bytecode__has_one_to_refute() -> None:
+    claims = {name: claim for name, (_, claim) in discover().items() if claim.on == "bytecode"}
+    proofs = {name for name, claim in claims.items() if claim.expect == "proved"}
+    assert {f"{name}.broken" for name in proofs} == claims.keys() - proofs
+    assert all(claims[f"{name}.broken"].expect == "refuted" for name in proofs)
+    assert FLAWS.keys() == isolation.MAY.keys()
+
+
+@pytest.mark.parametrize(
+    ("detail", "status"), [("writes slot j where", "refuted"), ("writes 5", "unfinished")]
+)
+def test_refute__reason__is_the_flaws_own(detail: str, status: str) -> None:
+    def run(source: Callable[[], Artifact]) -> Verdict:
+        assert source is isolation.broken_vault
+        return Verdict("refuted", detail)
+
+    assert isolation._refute(run, "writes slot j").status == status

@@ -8,7 +8,7 @@ nothing, and the lock is held at every call of another contract.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,8 @@ import z3
 from eth_utils.crypto import keccak
 
 from ringfence.evm.artifacts import Artifact, load
-from tests.support.broken import Break, load_broken
 from verification.proofs.bytecode.evm import hash_facts, hash_of
+from verification.proofs.bytecode.flaws import FLAWS, broken_vault
 from verification.proofs.bytecode.merging import MergingMachine, Write
 from verification.proofs.bytecode.state import AnyLength, Byte, Code, bytes_of
 from verification.proofs.bytecode.words import Word, known, term
@@ -173,16 +173,18 @@ def prove(name: str, source: Callable[[], Artifact]) -> Verdict:
     return Verdict("proved", f"{machine.steps} steps, {machine.joined} joins, {keys} keys")
 
 
-def prove_silent(names: Callable[[Artifact], list[str]], locked: bool) -> Verdict:
+def prove_silent(
+    names: Callable[[Artifact], list[str]], locked: bool, source: Callable[[], Artifact]
+) -> Verdict:
     """Show that none of the functions writes anything or calls out unlocked."""
-    artifact = load("MarginVault")
+    artifact = source()
     selectors, steps = functions(artifact), 0
     chosen = names(artifact)
     for name in chosen:
         machine = explore(artifact, selectors[name], locked=locked)
         steps += machine.steps
         if machine.writes:
-            return Verdict("refuted", f"{name} writes {machine.writes[0].key}")
+            return Verdict("refuted", f"{name} {_fault(machine.writes[0], artifact)}")
         if machine.unlocked:
             return Verdict("refuted", f"{name} calls with the lock open")
     return Verdict("proved", f"{len(chosen)} functions, {steps} steps")
@@ -200,72 +202,61 @@ def _statement(name: str) -> str:
     return f"{name} writes {', '.join(parts)} only, and calls out with the lock held"
 
 
-def _broken(name: str, flaw: str, *breaks: Break) -> Property:
-    return Property(
-        id=f"ISO-1.{name}.broken",
-        name=f"a flaw in {name} is found",
-        statement=f"{_statement(name)}, where {flaw}",
-        on="bytecode",
-        run=partial(prove, name, partial(load_broken, "MarginVault", *breaks)),
-        assumes=_ASSUMES,
+def _refute(run: Callable[[Callable[[], Artifact]], Verdict], fault: str) -> Verdict:
+    """Run on the broken vault; a refutation that does not tell of the fault is none."""
+    verdict = run(broken_vault)
+    if verdict.status == "refuted" and fault not in verdict.detail:
+        return Verdict("unfinished", f"refuted for another reason: {verdict.detail}")
+    return verdict
+
+
+def _pair(
+    id: str,  # noqa: A002
+    name: str,
+    statement: str,
+    run: Callable[[Callable[[], Artifact]], Verdict],
+    flaw: tuple[str, str],
+) -> tuple[Property, Property]:
+    """Return a claim of the vault, and the same claim of the broken vault, to be refuted."""
+    claim = Property(
+        id, name, statement, "bytecode", partial(run, partial(load, "MarginVault")), _ASSUMES
+    )
+    told, fault = flaw
+    broken = replace(
+        claim,
+        id=f"{id}.broken",
+        name=f"{name}: a flaw is found",
+        statement=f"{statement}, where {told}",
+        run=partial(_refute, run, fault),
         expect="refuted",
     )
+    return claim, broken
 
-
-_NEIGHBOUR = Break(
-    "modules/position_slot.vy",
-    "    self._words[position_id] = word\n    return word\n\n\n@internal\ndef _add",
-    "    self._words[position_id ^ 1] = word\n    return word\n\n\n@internal\ndef _add",
-)
 
 PROPERTIES = (
     *(
-        Property(
-            id=f"ISO-1.{name}",
-            name=f"{name} stays in its place",
-            statement=_statement(name),
-            on="bytecode",
-            run=partial(prove, name, partial(load, "MarginVault")),
-            assumes=_ASSUMES,
-        )
+        each
         for name in MAY
+        for each in _pair(
+            f"ISO-1.{name}",
+            f"{name} stays in its place",
+            _statement(name),
+            partial(prove, name),
+            FLAWS[name],
+        )
     ),
-    Property(
-        id="ISO-1.others",
-        name="no other function writes",
-        statement="every function that is not named in another ISO-1 property writes nothing",
-        on="bytecode",
-        run=partial(prove_silent, others, locked=False),
-        assumes=_ASSUMES,
+    *_pair(
+        "ISO-1.others",
+        "no other function writes",
+        "every function that is not named in another ISO-1 property writes nothing",
+        partial(prove_silent, others, False),
+        ("one more function clears a position", "forget writes slot j"),
     ),
-    Property(
-        id="AUTH-3.locked",
-        name="nobody writes on re-entry",
-        statement="while the lock is held no external function writes anything",
-        on="bytecode",
-        run=partial(prove_silent, lambda artifact: list(functions(artifact)), locked=True),
-        assumes=_ASSUMES,
-    ),
-    _broken(
-        "top_up",
-        "it stores at id ^ 1",
-        Break(
-            "modules/position_slot.vy",
-            "amount << 144)\n    self._words[position_id]",
-            "amount << 144)\n    self._words[position_id ^ 1]",
-        ),
-    ),
-    *(
-        _broken(name, "the position is stored at id ^ 1", _NEIGHBOUR)
-        for name in ("repay", "adjust", "close", "liquidate")
-    ),
-    _broken(
-        "fund_reserve",
-        "it adds collateral to a position",
-        Break(
-            "MarginVault.vy",
-            "    errors._check_amount(amount)\n    sheet",
-            "    word: uint256 = position_slot._add_collateral(amount, 1)\n    sheet",
-        ),
+    *_pair(
+        "AUTH-3.locked",
+        "nobody writes on re-entry",
+        "while the lock is held no external function writes anything",
+        partial(prove_silent, lambda artifact: list(functions(artifact)), True),
+        ("fund_reserve does not look at the lock", "fund_reserve writes"),
     ),
 )
