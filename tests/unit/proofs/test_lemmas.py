@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -12,13 +13,16 @@ import z3
 from vyper.ast import parse_to_ast
 
 from ringfence.math import fixed_point
+from ringfence.math.errors import RevertError
 from verification.proofs.lemmas import (
     accrual,
+    adjusting,
     books,
     borrowing,
     insolvent,
     liquidation,
     shares,
+    solvency,
     widths,
 )
 from verification.proofs.lemmas.proof import (
@@ -38,7 +42,7 @@ from verification.proofs.lemmas.symbolic import DivisorError, Number, term_of_tr
 from verification.proofs.lemmas.width_table import DIFFERENCES, FIELDS
 from verification.proofs.lemmas.widths import WidthError
 
-MODULES = (accrual, shares, borrowing, liquidation, insolvent, books)
+MODULES = (accrual, shares, borrowing, liquidation, solvency, insolvent, books, adjusting)
 LEMMAS = tuple(claim for module in MODULES for claim in module.LEMMAS)
 UNCHANGED = Swap(fixed_point, "WAD", fixed_point.WAD)
 THIRD = Program("x", lambda v: (v.x >= 0,), lambda v: v.x // 3)
@@ -75,6 +79,15 @@ def test_refute__example_against_the_claim__said() -> None:
 def test_refute__mistake_that_changes_nothing__said() -> None:
     with pytest.raises(LemmaError, match="still true"):
         refute(_a_third_is_smaller)
+
+
+def test_refute__example_that_reverts_under_the_mistake__said() -> None:
+    def always_reverts(_v: Inputs) -> int:
+        raise RevertError("no")
+
+    nothing = Program("x", lambda _v: (), always_reverts)
+    with pytest.raises(LemmaError, match="still true"):
+        refute(replace(_a_third_is_exact, program=nothing))
 
 
 def test_prove__divisor_not_known_positive__raises() -> None:

@@ -154,16 +154,26 @@ def _prove_on(lemma: Lemma, inputs: Inputs, path: Path[Any]) -> None:
 def refute(lemma: Lemma) -> None:
     """Show that the lemma can fail: its example keeps it, and breaks it under the mistake.
 
-    Raises LemmaError when the example does not meet what is given, or keeps the broken claim.
+    An example that reverts keeps it: the mistake may be a guard that is gone. Raises LemmaError
+    when the example does not meet what is given, or keeps the broken claim.
     """
     inputs = Inputs(**lemma.example)
     if not all(lemma.program.given(inputs)):
         raise LemmaError(f"{lemma.name}: the example is none: {lemma.example}")
-    if not lemma.claim(inputs, lemma.program.run(inputs)):
+    if not _keeps(lemma, inputs):
         raise LemmaError(f"{lemma.name}: false of {lemma.example}")
     with patch.object(lemma.broken.module, lemma.broken.name, lemma.broken.instead):
-        if lemma.claim(inputs, lemma.program.run(inputs)):
+        if _keeps(lemma, inputs):
             raise LemmaError(f"{lemma.name}: still true of the broken {lemma.broken.name}")
+
+
+def _keeps(lemma: Lemma, inputs: Inputs) -> bool:
+    """Return whether the claim holds of plain ints, as it does of a call that reverts."""
+    try:
+        outcome = lemma.program.run(inputs)
+    except RevertError:
+        return True
+    return bool(lemma.claim(inputs, outcome))
 
 
 Claim: TypeAlias = Callable[[Inputs, Any], Truth]
