@@ -3,7 +3,8 @@
 As the contract sees it, with every figure rounded: d = ceil(n * i / W) is the debt, V = floor(C * p
 / P) the value, L = ceil(d * W / V) the LTV; a dash means after. Solvent is L * beta(L) < P. The
 first lemma is d' * W <= L * V', which is L' <= L; by the second, L' is then solvent, whatever d'
-and V' are. So each step leaves a solvent position for the next, however many there are.
+and V' are. So each step leaves a solvent position for the next, however many there are; interest
+and the price, which raise L by themselves, stand still between them.
 """
 
 from __future__ import annotations
