@@ -163,6 +163,20 @@ def test_transfer__blacklisted_on_either_side__reverts_until_taken_off(
     assert token.balanceOf(vault) == 1
 
 
+def test_approve__approve_from_zero_token__replaces_no_allowance_by_another(
+    deploy_token: DeployToken, trader: Any, vault: Any
+) -> None:
+    token = deploy_token("ApproveFromZeroToken")
+
+    with pytest.raises(Reverted, match=r"^allowance is not zero$"):
+        token.approve(vault, 1, sender=trader)
+    assert token.allowance(trader, vault) == 400_000
+    token.transferFrom(trader, vault, 300_000, sender=vault)
+    token.approve(vault, 0, sender=trader)
+    assert token.approve(vault, 1, sender=trader).value is True
+    assert token.allowance(trader, vault) == 1
+
+
 # The re-entering token
 
 
