@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ringfence.evm import Contract, Engine, load
 from ringfence.evm.artifacts import Artifact
 from tests.support.broken import Break
@@ -9,6 +11,7 @@ from tests.support.factory import make_draft
 from tests.support.market import (
     CASH,
     LIQUIDATOR,
+    MAX_CAP,
     MAX_UINT256,
     OTHER_TRADER,
     STRANGER,
@@ -139,43 +142,84 @@ def test_liquidate__owner_is_blacklisted__goes_through(
     assert liquidate_a_listed_owner(engine, real) is None, "LIQ-7: an owner blocked a liquidation"
 
 
-def trade_with_a_fee(engine: Engine, artifact: Artifact) -> tuple[int, str | None]:
-    """A market whose collateral takes 1 % of each transfer, made if the factory lets it be.
-
-    Returns the collateral of an honest trader that is no longer there when another has left.
-    """
+def deploy_with_a_fee(
+    engine: Engine, artifact: Artifact, side: str
+) -> tuple[Contract, Contract | str | None]:
+    """A token that takes 1 % of each transfer, and the vault of it or why the factory made none."""
     factory = engine.deploy(artifact, engine.deploy_blueprint(load("MarginVault")))
-    collateral = engine.deploy(load("FeeOnTransferToken"), "Fee Ether", "FEE", 18, 100)
-    draft = make_draft(engine, factory, collateral=collateral)
-    created = draft.factory.create_vault(*draft.all_arguments({}).values(), check=False)
+    token = engine.deploy(load("FeeOnTransferToken"), "Fee", "FEE", 18, 100)
+    draft = make_draft(engine, factory, **{side: token})
+    created = factory.create_vault(
+        *draft.all_arguments({"supply_cap": MAX_CAP}).values(), check=False
+    )
     if not created.success:
-        return 0, created.revert_reason
-    vault: Contract = engine.at(created.value, load("MarginVault"))
+        return token, created.revert_reason
+    vault = engine.at(created.value, load("MarginVault"))
     for account in (OTHER_TRADER, STRANGER):
-        collateral.mint(account, WETH)
-        collateral.approve(vault, MAX_UINT256, sender=account)
+        token.mint(account, WETH)
+        token.approve(vault, MAX_UINT256, sender=account)
+    return token, vault
+
+
+def trade_with_a_fee(engine: Engine, artifact: Artifact) -> int | str | None:
+    """Collateral of an honest trader that is no longer there when another has left, units."""
+    token, vault = deploy_with_a_fee(engine, artifact, "collateral")
+    if not isinstance(vault, Contract):
+        return vault
+    for account in (OTHER_TRADER, STRANGER):
         vault.adjust(position_id(account), WETH, 0, account, b"", sender=account)
     vault.close(position_id(STRANGER), STRANGER, b"", sender=STRANGER)
-    return WETH - collateral.balanceOf(vault), None
+    missing: int = WETH - token.balanceOf(vault)
+    return missing
 
 
-@attack(
+def lend_with_a_fee(engine: Engine, artifact: Artifact) -> int | str | None:
+    """Assets of an honest lender that are no longer there when another has left, units."""
+    token, vault = deploy_with_a_fee(engine, artifact, "asset")
+    if not isinstance(vault, Contract):
+        return vault
+    for account in (OTHER_TRADER, STRANGER):
+        vault.deposit(WETH, account, sender=account)
+    vault.redeem(vault.balanceOf(STRANGER), STRANGER, STRANGER, sender=STRANGER)
+    claim: int = vault.convertToAssets(vault.balanceOf(OTHER_TRADER))
+    return claim - int(token.balanceOf(vault))
+
+
+fee_on_transfer = partial(
+    attack,
     "fee-on-transfer token",
-    guard="the factory moves a seed in and out, and looks at what arrives",
+    contract="VaultFactory",
+    here="no such vault is made",
+    seen="Balancer and STA, June 2020",
+)
+
+
+@fee_on_transfer(
+    guard="the factory moves a seed of collateral in and out, and looks at what arrives",
     breaks=(
         Break(
             "VaultFactory.vy",
             "    self._probe_collateral(params.collateral_token, collateral_seed)\n",
         ),
     ),
-    contract="VaultFactory",
     without="who leaves first takes 0.02 of the next trader's 1 WETH",
-    here="no such vault is made",
-    seen="Balancer and STA, June 2020",
 )
 def test_create_vault__token_takes_a_fee__is_refused(
     engine: Engine, broken: Artifact, real: Artifact
 ) -> None:
     works = trade_with_a_fee(engine, broken)
-    assert works == (WETH // 50, None), f"the double stands it: {works}"
-    assert trade_with_a_fee(engine, real) == (0, "token takes a fee"), "BOOK-1: a fee got in"
+    assert works == WETH // 50, f"the double stands it: {works}"
+    assert trade_with_a_fee(engine, real) == "token takes a fee", "BOOK-1: a fee got in"
+
+
+@fee_on_transfer(
+    guard="the factory moves a seed of assets in and on to the vault, and looks at what arrives",
+    breaks=(Break("VaultFactory.vy", "    self._seed_reserve(vault, params.asset, asset_seed)\n"),),
+    without="the lender who leaves first takes 0.02 of the next one's 1",
+)
+def test_create_vault__asset_takes_a_fee__is_refused(
+    engine: Engine, broken: Artifact, real: Artifact
+) -> None:
+    works = lend_with_a_fee(engine, broken)
+    assert works == WETH // 50, f"the double stands it: {works}"
+    assert lend_with_a_fee(engine, real) == "token takes a fee", "BOOK-1: a fee got in"

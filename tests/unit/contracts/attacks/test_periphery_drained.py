@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ringfence.evm import Contract, load
 from ringfence.evm.artifacts import Artifact
 from ringfence.evm.uniswap import encode_path
 from tests.support.broken import Break
+from tests.support.broken_periphery import with_liquidator, with_router
 from tests.support.market import (
+    DAY,
     DEPLOYER,
     KEEPER,
     MAX_UINT256,
@@ -18,33 +18,30 @@ from tests.support.market import (
     WETH,
     position_id,
 )
-from tests.support.periphery import ALL, NO_GRANT, NO_PERMIT, Stage, add_market, sell
+from tests.support.periphery import NO_GRANT, NO_PERMIT, Stage, Swap, add_market, sell
 from tests.unit.contracts.attacks.catalogue import attack
 
 SWAPS = "periphery/uniswap_swaps.vy"
+ROUTER = "periphery/LeverageRouter.vy"
 
 
-def with_router(stage: Stage, artifact: Artifact) -> Stage:
-    """The stage with this router, which the trader trusts."""
-    router = stage.engine.deploy(artifact, stage.factory, stage.uniswap.factory, stage.weth)
-    stage.weth.approve(router, MAX_UINT256, sender=TRADER)
-    stage.long.vault.set_operator(router, ALL, 0, sender=TRADER)
-    return replace(stage, router=router)
-
-
-def sandwich(stage: Stage) -> tuple[int, str | None]:
+def sandwich(stage: Stage, swap: Swap, size: int, deadline: int) -> tuple[int, str | None]:
     """Buy before the trader's opening, sell after it; gain in USDC units, the opening's reason."""
-    path, size = stage.path(stage.long), 1_000_000 * USDC
-    fair = stage.uniswap.quote_sale(path, 100_000 * USDC)
     stage.fund(STRANGER, usdc=size)
-    bought = stage.uniswap.sell(STRANGER, path, size).value
-    swap = sell(path, 100_000 * USDC, fair)
+    bought = stage.uniswap.sell(STRANGER, stage.path(stage.long), size).value
     opened = stage.router.open(
-        stage.long.vault, 1, stage.weth, 100 * WETH, swap, stage.soon, NO_PERMIT, NO_GRANT,
+        stage.long.vault, 1, stage.weth, 100 * WETH, swap, deadline, NO_PERMIT, NO_GRANT,
         sender=TRADER, check=False,
     )  # fmt: skip
     stage.uniswap.sell(STRANGER, stage.path(stage.long, to_asset=True), bought)
     return stage.usdc.balanceOf(STRANGER) - size, opened.revert_reason
+
+
+def sandwich_at_once(stage: Stage) -> tuple[int, str | None]:
+    """Sandwich an opening that asks for the price before it."""
+    path, sold = stage.path(stage.long), 100_000 * USDC
+    swap = sell(path, sold, stage.uniswap.quote_sale(path, sold))
+    return sandwich(stage, swap, 1_000_000 * USDC, stage.soon)
 
 
 @attack(
@@ -60,12 +57,43 @@ def test_open__sandwiched__reverts_at_its_limit(
     stage: Stage, broken: Artifact, real: Artifact
 ) -> None:
     mark = stage.engine.snapshot()
-    gain, reason = sandwich(with_router(stage, broken))
+    gain, reason = sandwich_at_once(with_router(stage, broken))
     assert gain > 15_000 * USDC, f"the double stands it: {gain}, {reason}"
     stage.engine.restore(mark)
-    gain, reason = sandwich(with_router(stage, real))
+    gain, reason = sandwich_at_once(with_router(stage, real))
     assert gain < 0, "ISO-2: a sandwich earned"
     assert reason == "bought is below the limit"
+
+
+def hold_back(stage: Stage) -> tuple[int, str | None]:
+    """Keep an opening back for a day, in which WETH falls by 10 %, and sandwich it to its limit."""
+    path, sold, deadline = stage.path(stage.long), 100_000 * USDC, stage.soon
+    swap = sell(path, sold, stage.uniswap.quote_sale(path, sold) * 995 // 1000)
+    stage.engine.advance(DAY)
+    stage.set_price(1_800)
+    return sandwich(stage, swap, 350_000 * USDC, deadline)
+
+
+@attack(
+    "transaction held back",
+    guard="a call after its deadline reverts (_begin)",
+    breaks=(Break(ROUTER, '    assert block.timestamp <= deadline, "deadline has passed"\n'),),
+    contract="LeverageRouter",
+    without="whoever builds blocks keeps an opening of 100,000 USDC back until its limit is far "
+    "from the price, and earns more than 6,000 USDC",
+    here="the opening reverts, and the sandwich costs its fees",
+    seen="swaps without a deadline, or with block.timestamp for one: a common finding of audits",
+)
+def test_open__held_back_for_a_day__reverts_at_its_deadline(
+    stage: Stage, broken: Artifact, real: Artifact
+) -> None:
+    mark = stage.engine.snapshot()
+    gain, reason = hold_back(with_router(stage, broken))
+    assert gain > 6_000 * USDC, f"the double stands it: {gain}, {reason}"
+    stage.engine.restore(mark)
+    gain, reason = hold_back(with_router(stage, real))
+    assert gain < 0, "ISO-2: a transaction that was held back earned"
+    assert reason == "deadline has passed"
 
 
 def rogue_route(stage: Stage) -> tuple[Contract, bytes]:
@@ -127,7 +155,7 @@ def play_the_vault(stage: Stage, artifact: Artifact) -> tuple[int, list[bool]]:
     Returns what the attacker takes of the keeper's 500 DAI, and how his two calls ended.
     """
     budget = 500 * WETH
-    liquidator = stage.engine.deploy(artifact, stage.factory, stage.uniswap.factory)
+    liquidator = with_liquidator(stage, artifact).liquidator
     rogue = stage.engine.deploy(load("ReenteringToken"), "Rogue", "ROGUE", 18)
     attacker = stage.engine.deploy(load("CallbackAttacker"))
     for token in (rogue, stage.dai):

@@ -6,10 +6,12 @@ import pytest
 
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import decode_revert
+from ringfence.evm.artifacts import Artifact
+from tests.support.broken import Break
+from tests.support.broken_periphery import with_router
 from tests.support.market import (
     MAX_UINT256,
     OTHER_TRADER,
-    RECEIVER,
     STRANGER,
     TRADER,
     USDC,
@@ -28,8 +30,10 @@ from tests.support.periphery import (
     fund,
     sell,
 )
+from tests.unit.contracts.attacks.catalogue import attack
 
 ID = position_id(TRADER)
+ROUTER = "periphery/LeverageRouter.vy"
 
 
 def opening(stage: Stage, salt: int, margin: int, borrowed: int) -> bytes:
@@ -167,25 +171,6 @@ def test_open__pool_moved_before__reverts_at_the_limit_and_costs_nothing(
         stage.open(stage.long, WETH, swap)
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_ether_forced_in__stays_and_is_paid_to_nobody(stage: Stage, native: bool) -> None:
-    """Ether can be forced upon any contract; the router pays what it unwrapped and no more."""
-    stage.open_standard(stage.long)
-    stage.engine.set_balance(stage.router, 5 * WETH)
-    fund(stage.engine, stage.weth, RECEIVER, WETH)
-    stage.weth.transfer(stage.router, WETH, sender=RECEIVER)
-    before = stage.wealth(TRADER)
-    receipt = stage.close(stage.long, exact_in=False, native=native)
-    paid = receipt.value[0]
-    gained = stage.wealth(TRADER)[0 if native else 1] - before[0 if native else 1]
-    assert gained == paid, "ISO-2: the router paid out what it was not owed"
-    assert stage.engine.balance(stage.router) == 5 * WETH
-    assert stage.weth.balanceOf(stage.router) == WETH
-    # What the attack left is taken away, for the stage's own check.
-    stage.engine.set_balance(stage.router, 0)
-    stage.weth.transfer(STRANGER, WETH, sender=stage.router)
-
-
 def test_router_as_an_owner__has_positions_that_nobody_reaches(stage: Stage) -> None:
     """Positions of the router's own address: its calls act for their caller alone."""
     stage.open_standard(stage.long)
@@ -200,14 +185,87 @@ def test_router_as_an_owner__has_positions_that_nobody_reaches(stage: Stage) -> 
     assert market.slot(owned) == Slot()
 
 
-def test_open__grant_that_stood_already__is_used_up_and_undoes_no_revocation(stage: Stage) -> None:
-    """A signature that was handed in is public: it must not outlive the call that it came with."""
-    grant = stage.grant(stage.long)
-    assert stage.long.vault.operator_permissions(TRADER, stage.router)[0] == ALL
+def hand_in_and_revoke(stage: Stage) -> tuple[int, str | None]:
+    """Hand in a signature for what stands already, revoke it; then a stranger plays it.
+
+    Returns what the router may do thereafter, and why the stranger was refused.
+    """
+    grant, vault = stage.grant(stage.long), stage.long.vault
+    assert vault.operator_permissions(TRADER, stage.router)[0] == ALL
     stage.open(stage.long, WETH, sell(stage.path(stage.long), 2_000 * USDC), grant=grant)
-    stage.long.vault.set_operator(stage.router, 0, 0, sender=TRADER)
-    with reverts("signature is invalid"):
-        stage.long.vault.set_operator_with_signature(TRADER, stage.router, *grant, sender=STRANGER)
-    assert stage.long.vault.operator_permissions(TRADER, stage.router)[0] == 0, (
+    vault.set_operator(stage.router, 0, 0, sender=TRADER)
+    played = vault.set_operator_with_signature(
+        TRADER, stage.router, *grant, sender=STRANGER, check=False
+    )
+    return vault.operator_permissions(TRADER, stage.router)[0], played.revert_reason
+
+
+@attack(
+    "grant to the router turned on its giver",
+    guard="a grant is handed on to the vault, which uses its nonce, even if it stands (_use_grant)",
+    breaks=(
+        Break(
+            ROUTER,
+            "    success: bool = raw_call(\n",
+            "    if (staticcall IMarginVault(vault).operator_permissions(msg.sender, self))[0] == "
+            "grant.permissions:\n        return\n    success: bool = raw_call(\n",
+        ),
+    ),
+    contract="LeverageRouter",
+    without="the signature outlives its call, and a stranger undoes a later revocation with it",
+    here="the signature is used up in the call that it came with",
+)
+def test_open__grant_that_stood_already__is_used_up_and_undoes_no_revocation(
+    stage: Stage, broken: Artifact, real: Artifact
+) -> None:
+    mark = stage.engine.snapshot()
+    works = hand_in_and_revoke(with_router(stage, broken))
+    assert works == (ALL, None), f"the double stands it: {works}"
+    stage.engine.restore(mark)
+    fails = hand_in_and_revoke(with_router(stage, real))
+    assert fails == (0, "signature is invalid"), (
         "AUTH-1: a grant that was handed in undid a revocation"
     )
+
+
+def close_from_a_hook(stage: Stage) -> tuple[int, str | None]:
+    """A trader grants and opens in one call, and later moves a token that calls the router.
+
+    Returns what the token got, USDC units, and why it was refused.
+    """
+    grant = stage.grant(stage.long, signer=OTHER_TRADER)
+    stage.weth.approve(stage.router, WETH, sender=OTHER_TRADER)
+    swap = sell(stage.path(stage.long), 2_000 * USDC)
+    stage.open(stage.long, WETH, swap, trader=OTHER_TRADER, grant=grant)
+    rogue = stage.engine.deploy(load("ReenteringToken"), "Airdrop", "AIR", 18)
+    rogue.mint(OTHER_TRADER, 1)
+    rogue.arm(stage.router, closing(stage, 1, exact_in=True))
+    rogue.transfer(STRANGER, 1, sender=OTHER_TRADER)
+    return stage.usdc.balanceOf(rogue), decode_revert(rogue.call_output())
+
+
+@attack(
+    "grant to the router turned on its giver",
+    guard="the router acts for who calls it, not for who sent the transaction (_begin)",
+    breaks=(
+        Break(
+            ROUTER,
+            "order.position_id = (convert(msg.sender, uint256)",
+            "order.position_id = (convert(tx.origin, uint256)",
+        ),
+    ),
+    contract="LeverageRouter",
+    without="a token that a trader moves closes his position, and has more than 1,990 USDC of it",
+    here="the token has no position to close",
+    seen="SWC-115, authorization through tx.origin",
+)
+def test_close__from_a_hook_in_the_granters_transaction__is_refused(
+    stage: Stage, broken: Artifact, real: Artifact
+) -> None:
+    mark = stage.engine.snapshot()
+    gain, reason = close_from_a_hook(with_router(stage, broken))
+    assert gain > 1_990 * USDC, f"the double stands it: {gain}, {reason}"
+    stage.engine.restore(mark)
+    fails = close_from_a_hook(with_router(stage, real))
+    assert fails == (0, "position is not open"), "AUTH-1: a grant was used for another"
+    assert stage.long.slot(position_id(OTHER_TRADER)).scaled_debt == 2_000 * USDC
