@@ -7,7 +7,11 @@ from hypothesis import settings
 
 from tests.support.network import only_loopback
 
-pytest_plugins = ["tests.support.chain", "tests.support.state_diff"]
+pytest_plugins = [
+    "tests.support.chain",
+    "tests.support.state_diff",
+    "tests.support.node_sweep",
+]
 
 # The same examples on every run, and no verdict from a busy machine's clock.
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)

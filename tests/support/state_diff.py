@@ -1,8 +1,8 @@
 """Every transaction that a test sends through our engines passes the state-diff check.
 
-Nobody has to ask for it: `send` of both engines is watched from the session's start. Not seen is
-what others send to the same node: Ape, web3, and commands that run in a process of their own. The
-fuzzer's campaign is no test session: there the twin asks for the check of its calls on the vault.
+Nobody has to ask for it: `send` of both engines is watched from the session's start. What others
+send to the same node is looked at by node_sweep.py. The fuzzer's campaign is no test session: there
+the twin asks for the check of its calls on the vault.
 
 A vault is whatever runs MarginVault's code, immutables left out. A contract that a test broke on
 purpose has other code and is not held to the rules; storage that a test pokes is no transaction.
@@ -50,10 +50,11 @@ def is_vault(code: bytes) -> bool:
 
 
 class Watch:
-    """What the session's check has seen."""
+    """What the session's check has seen; `swept` of it on nodes, see node_sweep.py."""
 
     def __init__(self) -> None:
         self.transactions = 0
+        self.swept = 0
         self.wrote = 0
         self.violations: list[str] = []
 
@@ -115,34 +116,34 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
 
 
-_totals = [0, 0, 0]
+_totals = [0, 0, 0, 0]
 
 
-def _add(transactions: int, wrote: int, violations: int) -> None:
-    for index, number in enumerate((transactions, wrote, violations)):
+def _add(*figures: int) -> None:
+    for index, number in enumerate(figures):
         _totals[index] += number
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _add(*getattr(node, "workeroutput", {}).get("state_diff", (0, 0, 0)))
+    _add(*getattr(node, "workeroutput", {}).get("state_diff", ()))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    seen = (WATCH.transactions, WATCH.wrote, len(WATCH.violations))
+    seen = (WATCH.transactions, WATCH.swept, WATCH.wrote, len(WATCH.violations))
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["state_diff"] = seen
         return
     _add(*seen)
-    if _totals[2]:
+    if _totals[3]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    sent, wrote, bad = _totals
+    sent, swept, wrote, bad = _totals
     terminalreporter.write_line(
-        f"state diff: {sent:,} transactions seen, {wrote:,} of them wrote to a vault, "
-        f"{bad:,} violations"
+        f"state diff: {sent:,} transactions seen ({swept:,} that others sent to a node), "
+        f"{wrote:,} of them wrote to a vault, {bad:,} violations"
     )

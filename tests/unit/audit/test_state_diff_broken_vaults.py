@@ -5,14 +5,15 @@ The same calls on the real vault pass, so that what is reported is the break and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import pytest
 
 from ringfence.evm import Engine, Receipt
-from tests.support import state_diff
+from ringfence.evm.anvil import AnvilEngine, launch
+from tests.support import node_sweep, state_diff
 from tests.support.broken import Break, load_broken
 from tests.support.market import (
     CASH,
@@ -131,6 +132,19 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return mine
 
 
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnvilEngine]:
+    """A node on which an engine sends like anybody else: nothing tells of it but the node."""
+    for name in ("send", "_mine"):
+        monkeypatch.setattr(AnvilEngine, name, getattr(AnvilEngine, name).__wrapped__)
+    with launch() as engine:
+        yield engine
+
+
+def _sweep(engine: AnvilEngine) -> None:
+    next(one for one in node_sweep.NODES.values() if one.rpc.url == engine.url).sweep()
+
+
 def _stand(market: Market) -> int:
     """Lend and open a position that can be topped up; return its id."""
     market.deposit(CASH)
@@ -162,4 +176,35 @@ def test_see__real_vault__passes(engine: Engine, watch: Watch, kind: str) -> Non
     seen = watch.transactions
     CASES[kind].call(market, position)
     assert watch.transactions == seen + 1, "the call was not seen"
+    assert watch.violations == [], f"ISO-1: the real vault is reported: {watch.violations}"
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_sweep__vault_that_writes_too_much__fails_the_test(
+    node: AnvilEngine,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    case = CASES[kind]
+    market = deploy_market(node, artifact=load_broken("MarginVault", case.change))
+    code = node.code_at(market.vault)
+    monkeypatch.setattr(state_diff, "is_vault", lambda other: other == code)
+    position = _stand(market)
+    _sweep(node)
+    case.call(market, position)
+    with pytest.raises(StateDiffError, match=f"^{case.report}"):
+        _sweep(node)
+    assert len(watch.violations) == 1, f"{case.report[:5]}: the session would not know"
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_sweep__real_vault__passes(node: AnvilEngine, watch: Watch, kind: str) -> None:
+    market = deploy_market(node)
+    position = _stand(market)
+    _sweep(node)
+    seen = watch.swept
+    CASES[kind].call(market, position)
+    _sweep(node)
+    assert watch.swept == seen + 1, "the call was not seen"
     assert watch.violations == [], f"ISO-1: the real vault is reported: {watch.violations}"
