@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Contract, Engine, Reverted, load
+from ringfence.math.fixed_point import WAD
 from ringfence.math.oracles import FeedBounds, PriceError
 from tests.support.feeds import (
     DAY,
@@ -250,6 +251,15 @@ def test_init__reference_at_the_tolerance__is_near_enough(draft: Draft, directio
         tolerance=share * 10**16 - 1,
     )
     draft.deploy(reference_price=reference * 10**24, tolerance=share * 10**16)
+
+
+def test_init__tolerance_between_two_units__is_rounded_down(draft: Draft) -> None:
+    # A fifth of the last one reaches down to the price; of the next it would do if rounded up.
+    tolerance = 2 * 10**17 + 1
+    last = PRICE * WAD // (WAD - tolerance)
+    assert last + 1 - PRICE == -(-(last + 1) * tolerance // WAD), "rounding decides"
+    draft.refuses("price is off the reference", reference_price=last + 1, tolerance=tolerance)
+    draft.deploy(reference_price=last, tolerance=tolerance)
 
 
 def test_init__feed_without_a_price__reverts_with_its_reason(draft: Draft) -> None:
