@@ -42,10 +42,10 @@ smaller share, CI two minutes.
 
 Not by looking at results: each storage slot that a transaction wrote is mapped to its owner, and
 one outside what that call may write fails the test. The rules are one table,
-[ringfence/audit/state_diff.py](../ringfence/audit/state_diff.py); the tests' chains apply it to
-every transaction sent through them, to what Ape, web3 and the commands send to the tests' nodes, and
-the fuzzer to its own; `make test` prints how many there were. Not seen is a node that a command
-starts in a process of its own: one rehearsal of a deployment.
+[ringfence/audit/state_diff.py](../ringfence/audit/state_diff.py). It is applied to every
+transaction sent through the tests' chains, to what Ape, web3 and the commands send to the tests'
+nodes, and by the fuzzer to its own; `make test` prints how many there were. Not seen is a node that
+a command starts in a process of its own: one rehearsal of a deployment.
 
 ## Proofs
 
