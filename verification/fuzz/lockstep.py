@@ -12,7 +12,7 @@ from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.in_process import Trace
 from ringfence.evm.replay import Branch
 from ringfence.evm.rpc import JsonRpc
-from tests.support.model.twin import MismatchError
+from tests.support.model.pair import MismatchError
 
 _BRANCHES = """{
     branches: [], jump: -1,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ringfence.math.fixed_point import MAX_UINT256
-from tests.support.model.twin import Twin, account_number
+from tests.support.model.pair import account_number
+from tests.support.model.twin import Twin
 
 DAY = 86_400
 PLENTY = 2**140

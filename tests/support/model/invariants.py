@@ -13,7 +13,8 @@ from ringfence.math.position_slot import PositionSlot, unpack
 from ringfence.math.vault_state import POSITIONS
 from tests.support.model.actions import CALLBACK_DATA, POSITION_CALLS, Action
 from tests.support.model.liquidation_rules import ceil_div, check_liquidation, require
-from tests.support.model.twin import Outcome, Twin, slot_of
+from tests.support.model.pair import slot_of
+from tests.support.model.twin import Outcome, Twin
 
 EMPTY = PositionSlot(0, 0, 0)
 LENDERS_EXITS = ("withdraw", "redeem", "transferFrom")

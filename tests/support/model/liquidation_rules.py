@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD
 from ringfence.math.liquidation import RiskParams
 from ringfence.math.position_slot import PositionSlot
-from tests.support.model.twin import MismatchError
+from tests.support.model.pair import MismatchError
 
 REPAIR_UNITS = 4
 """How far below the target a repair may end, in asset units besides one collateral unit.

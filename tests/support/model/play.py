@@ -22,7 +22,8 @@ from tests.support.model.generator import Generator
 from tests.support.model.invariants import Invariants
 from tests.support.model.liquidation_rules import require
 from tests.support.model.markets import SETTINGS, Setting
-from tests.support.model.twin import MismatchError, Outcome, Twin
+from tests.support.model.pair import MismatchError
+from tests.support.model.twin import Outcome, Twin
 from tests.support.model.views import Views
 from tests.support.model.what_if import WhatIf
 

@@ -6,7 +6,7 @@ import pytest
 
 from ringfence.evm.artifacts import Artifact, load
 from tests.support.broken import Break, load_broken
-from tests.support.model import play, twin
+from tests.support.model import pair, play, twin
 from tests.support.model.play import BrokenRunError, Ground
 from verification.fuzz.__main__ import main
 from verification.fuzz.branches import conditional_jumps
@@ -54,7 +54,7 @@ def test_run__a_broken_vault__is_found_cut_down_and_printed_as_a_test(
     def load_one(stem: str) -> Artifact:
         return broken if stem == "MarginVault" else load(stem)
 
-    monkeypatch.setattr(twin, "load", load_one)
+    monkeypatch.setattr(pair, "load", load_one)
     with pytest.raises(AssertionError):
         _run_regression(source)
 
@@ -80,7 +80,7 @@ def test_lockstep__a_word_that_anvil_lacks__is_a_mismatch() -> None:
         engine.node.set_storage(
             model.asset, load("TestToken").slot("plain_erc20", "totalSupply"), 5
         )
-        with pytest.raises(twin.MismatchError, match="anvil"):
+        with pytest.raises(pair.MismatchError, match="anvil"):
             model.asset.mint(model.signers[0], 1)
 
 
