@@ -108,7 +108,7 @@ class Trace(Evidence):
         return _logs(self._again())
 
     def branches(self) -> tuple[Branch, ...]:
-        """Return each conditional jump of the outermost call: (program counter, taken)."""
+        """Return each conditional jump of the called contract: (program counter, taken)."""
         return self._again().branches
 
     @override
@@ -126,7 +126,7 @@ def _logs(replayed: Replayed) -> tuple[Log, ...]:
     return tuple(Log(checksum(address), topics, data) for address, topics, data in replayed.logs)
 
 
-class _Known(Evidence):
+class Known(Evidence):
     """A transaction that ran in py-evm in the first place."""
 
     __slots__ = ("_diff", "_replayed")
@@ -146,6 +146,10 @@ class _Known(Evidence):
     @override
     def logs(self) -> tuple[Log, ...]:
         return _logs(self._replayed)
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return each conditional jump of the called contract: (program counter, taken)."""
+        return self._replayed.branches
 
     @override
     def state_diff(self) -> StateDiff:
@@ -332,7 +336,7 @@ class InProcessEngine(Engine):
             known_output=replayed.output,
             contract_address=None if replayed.created is None else checksum(replayed.created),
             decode=decode,
-            evidence=_Known(replayed, before.diff(self._state())),
+            evidence=Known(replayed, before.diff(self._state())),
         )
 
     def _create(self, transaction: Transaction) -> Receipt:

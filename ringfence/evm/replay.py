@@ -58,9 +58,9 @@ class Replayed:
     """What a transaction did in py-evm.
 
     `halt` names the fault that stopped the machine, `logs` are (address, topics, data), `changes`
-    the accounts that are no longer what they were, `branches` each conditional jump of the
-    outermost call in its order: (program counter, whether it was taken), `calls` what took
-    effect, each before those that it made.
+    the accounts that are no longer what they were, `branches` each conditional jump of the called
+    contract, re-entered or not, in their order: (program counter, whether it was taken), `calls`
+    what took effect, each before those that it made.
     """
 
     success: bool
@@ -274,7 +274,7 @@ _JUMPI = 0x57
 
 
 class _NotedJump:
-    """The conditional jump, noting where the outermost call stands and goes."""
+    """The conditional jump, noting where the called contract stands and goes."""
 
     def __init__(self, jump: OpcodeAPI) -> None:
         self._jump = jump
@@ -283,14 +283,10 @@ class _NotedJump:
         return getattr(self._jump, name)
 
     def __call__(self, computation: ComputationAPI) -> None:
-        if computation.msg.depth:
-            self._jump(computation=computation)
-            return
-        before = computation.code.program_counter
+        state, before = computation.state, computation.code.program_counter
         self._jump(computation=computation)
-        taken = computation.code.program_counter != before
-        if isinstance(computation.state, _State):
-            computation.state.branches.append((before - 1, taken))
+        if isinstance(state, _State) and computation.msg.storage_address == state.target:
+            state.branches.append((before - 1, computation.code.program_counter != before))
 
 
 class _Computation(CancunComputation):
@@ -303,6 +299,7 @@ class _Computation(CancunComputation):
 class _State(CancunState):
     account_db_class = _Accounts
     branches: list[Branch]
+    target: Address
 
     @property
     def accounts(self) -> _Accounts:
@@ -384,6 +381,7 @@ def replay(
     state.branches = []
     state.increment_nonce(Address(transaction.sender))
     message = _message(state, transaction, gas - intrinsic)
+    state.target = message.storage_address
     state.mark_address_warm(message.sender)
     state.mark_address_warm(message.storage_address)
     run = _Computation.apply_create_message if message.is_create else _Computation.apply_message

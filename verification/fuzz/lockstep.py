@@ -9,21 +9,23 @@ from typing_extensions import override
 from ringfence.evm import InProcessEngine, Receipt
 from ringfence.evm.abi import AbiValue, Addressable
 from ringfence.evm.anvil import AnvilEngine
-from ringfence.evm.in_process import Trace
+from ringfence.evm.in_process import Known, Trace
 from ringfence.evm.replay import Branch
 from ringfence.evm.rpc import JsonRpc
 from tests.support.model.pair import MismatchError
 
 _BRANCHES = """{
-    branches: [], jump: -1,
+    branches: [], jump: -1, target: "",
     step: function (log) {
         if (this.jump >= 0) { this.branches.push(this.jump, log.getPC()); this.jump = -1; }
-        if (log.op.toNumber() == 0x57 && log.getDepth() == 1) this.jump = log.getPC();
+        if (this.target == "") this.target = toHex(log.contract.getAddress());
+        if (log.op.toNumber() == 0x57 && toHex(log.contract.getAddress()) == this.target)
+            this.jump = log.getPC();
     },
     fault: function () {},
     result: function () { return this.branches; }
 }"""
-"""Tells each conditional jump of the outermost call and where it went: a thousandth of a full
+"""Tells each conditional jump of the called contract and where it went: a thousandth of a full
 trace's size, and anvil writes full ones only when it was started to."""
 
 _BLOCK_GAS = 30_000_000
@@ -66,7 +68,7 @@ class LockstepEngine(InProcessEngine):
         if ours.gas_used <= _BLOCK_GAS:
             _same("gas", ours.gas_used, theirs.gas_used)
         _same("storage", ours.state_diff, theirs.state_diff)
-        if to is not None and isinstance(ours.evidence, Trace):
+        if to is not None and isinstance(ours.evidence, Trace | Known):
             _same("branches", ours.evidence.branches(), self._branches())
         self.compared += 1
         return ours
