@@ -49,7 +49,8 @@ class Action:
     `name` is an entry point, or `warp` (seconds), `set_quote` (low, high), `break_oracle` (how),
     `set_rate` (per second), `break_rate` (how), and of a token, 0 or 1, `donate`, `give`,
     `allow` (token, amount). Accounts are integers. `signed` is what a signature is over, its nonce
-    included, and `signer` the account that it speaks for.
+    included, and `signer` the account that it speaks for. `garble` is a call that the vault must
+    refuse (calldata, wei); `odd` says what is odd about an honest one, see hostile.py.
     """
 
     name: str
@@ -57,9 +58,11 @@ class Action:
     args: tuple[Any, ...]
     signed: tuple[Any, ...] | None = None
     signer: int = 0
+    odd: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         tail = f", {self.signed}, {self.signer:#x}" if self.signed else ""
+        tail += f", odd={self.odd}" if self.odd else ""
         return f"Action({self.name!r}, {self.caller:#x}, {self.args}{tail})"
 
 
@@ -75,6 +78,11 @@ _ACCOUNT_FIELDS = ("owner", "spender", "operator")
 
 def as_address(account: int) -> str:
     return checksum(account.to_bytes(20, "big"))
+
+
+def domain_separator(domain: dict[str, Any]) -> bytes:
+    """Return the hash of an EIP-712 domain."""
+    return encode_typed_data(domain, {"Empty": []}, {}).header
 
 
 def sign(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringfence.math.fixed_point import MAX_UINT256, WAD
+from ringfence.math.operators import REDUCE
 from tests.support.model.actions import Action, sign
 from tests.support.model.cast import DAY
 from tests.support.model.draws import Draws
@@ -63,7 +64,7 @@ class LenderDraws(Draws):
     # Signatures
 
     def _permit(self) -> Action:
-        owner = self.rng.choice(self.cast.lenders[:2])
+        owner = self.rng.choice((*self.cast.lenders[:2], 0))
         spender = self.rng.choice(self.cast.lenders)
         return self._signed("permit", owner, (owner, spender, self._assets()))
 
@@ -75,7 +76,7 @@ class LenderDraws(Draws):
     def _signed(self, name: str, owner: int, fields: tuple[int, ...]) -> Action:
         """A signed call: good, or by another, over another nonce, too late."""
         nonce = self.mirror.nonces(owner)
-        signer = owner
+        signer = owner or self.cast.stranger
         deadline = self.twin.now + self.rng.choice((0, DAY))
         shape = self.rng.random()
         if shape < 0.1:
@@ -87,10 +88,13 @@ class LenderDraws(Draws):
         message = (*fields, nonce, deadline)
         v, r, s = sign(name, self.cast.keys[signer], message, self.twin.domain)
         args = (*fields, deadline, v, r, s)
-        return Action(name, self._who(owner, self.cast.stranger), args, message, signer)
+        caller = self._who(owner or self.cast.stranger, self.cast.stranger)
+        return Action(name, caller, args, message, signer)
 
     def _permission(self) -> tuple[int, int]:
-        return self.rng.randint(0, 7), self.rng.choice((0, 50, 100, 500, 10_000, 10_001))
+        """Draw what an operator may do: any of it, or reduce alone, which has a loss bound."""
+        permissions = self.rng.choice((REDUCE, self.rng.randint(0, 7)))
+        return permissions, self.rng.choice((0, 50, 100, 500, 10_000, 10_001))
 
     def _set_operator(self) -> Action:
         owner = self.rng.choice(self.cast.owners)

@@ -20,7 +20,9 @@ class TraderDraws(Draws):
         if shape < 0.75:
             return position >> 96
         if shape < 0.95:
-            return self.rng.choice(self.cast.operators)
+            asked = self.mirror.operator_permissions
+            granted = [one for one in self.cast.operators if asked(position >> 96, one)[0]]
+            return self.rng.choice(granted or self.cast.operators)
         return self.rng.choice(self.cast.everyone)
 
     def _data(self, caller: int) -> bytes:

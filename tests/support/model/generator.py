@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from ringfence.math import health
 from ringfence.math.fixed_point import MAX_UINT256
 from tests.support.model.actions import Action
 from tests.support.model.cast import CALM, EDGES, PLENTY, POOR
-from tests.support.model.draws_edges import EdgeDraws
-from tests.support.model.draws_lenders import LenderDraws
+from tests.support.model.draws_hostile import HostileDraws
 from tests.support.model.draws_traders import MAX_INT256
 from tests.support.model.twin import Twin
 
 
-class Generator(EdgeDraws, LenderDraws):
+class Generator(HostileDraws):
     """Draws actions for one twin; the same seed draws the same ones."""
 
     def __init__(self, twin: Twin, rng: Random, mood: str) -> None:
@@ -57,6 +57,8 @@ class Generator(EdgeDraws, LenderDraws):
             (self._donate, 1),
             (self._allow, 1),
             (self._edge, 6),
+            (self._garble, 2),
+            (self._odd, 1),
         ]
         return [draw for draw, _ in table], [weight for _, weight in table]
 
@@ -102,6 +104,13 @@ class Generator(EdgeDraws, LenderDraws):
             yield Action("withdraw", lender, (1, lender, lender))
             yield Action("redeem", lender, (1, lender, lender))
 
+    def closing(self) -> Action:
+        """A unit of room under the supply cap: less than a share where interest has accrued."""
+        sheet = self.mirror.current_sheet(self._call(0))
+        debt = health.debt_up(sheet.total_scaled_debt, sheet.debt_index)
+        caps = sheet.cash + debt + 1, self.mirror.load_limits().debt_cap
+        return Action("set_caps", self.mirror.curator, caps)
+
     # Wrong on purpose
 
     def _spoil(self, action: Action) -> Action:
@@ -111,7 +120,7 @@ class Generator(EdgeDraws, LenderDraws):
             for index, value in enumerate(action.args)
             if isinstance(value, int) and action.signed is None
         ]
-        if action.name in ("warp", "set_quote", "break_oracle", "break_rate", "give", "allow"):
+        if action.name in _WORLD:
             return action
         if not indexes or self.rng.random() < 0.2:
             who = self.rng.choice(self.cast.everyone)
@@ -131,6 +140,8 @@ class Generator(EdgeDraws, LenderDraws):
             args[1] = min(args[1], 2**120)
         return Action(action.name, action.caller, tuple(args))
 
+
+_WORLD = ("warp", "set_quote", "break_oracle", "break_rate", "give", "allow", "garble")
 
 _KINDS = {
     ("adjust", 1): "signed",

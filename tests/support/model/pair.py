@@ -13,11 +13,11 @@ from ringfence.evm import Contract, InProcessEngine, Receipt, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.artifacts import Artifact
 from ringfence.evm.engine import dev_accounts
-from ringfence.math import tokens
 from ringfence.math.storage import Cell, Storage
 from ringfence.math.vault import MarginVault
 from ringfence.math.vault_state import VaultParams
 from tests.support.model.actions import VAULT_CALLS, as_address
+from tests.support.model.hostile import NeighbourToken
 from tests.support.model.markets import Setting
 
 NAME = "Ringfence"
@@ -106,6 +106,7 @@ class Pair:
             curator=self.curator,
             guardian=self.guardian,
         )
+        self._seat(self.mirror)
         self._titles: dict[int, tuple[str, Contract]] = {
             self.address: ("MarginVault", self.vault),
             self.params.collateral_token: ("TestToken", self.collateral),
@@ -145,14 +146,18 @@ class Pair:
     def now(self) -> int:
         return self.engine.timestamp
 
+    def _seat(self, vault: MarginVault) -> None:
+        """Give a mirror tokens that can be hostile."""
+        vault.collateral = NeighbourToken(vault.storage, self.params.collateral_token)
+        vault.asset = NeighbourToken(vault.storage, self.params.asset)
+
     def copy(self) -> MarginVault:
         """A mirror of its own to try things on: what is done to it happens nowhere else."""
         storage = Storage()
         storage.words = dict(self.storage.words)
         vault = copy(self.mirror)
         vault.storage = storage
-        vault.collateral = tokens.Token(storage, self.params.collateral_token)
-        vault.asset = tokens.Token(storage, self.params.asset)
+        self._seat(vault)
         return vault
 
     def _compare(

@@ -13,7 +13,7 @@ from ringfence.audit import Replay
 from ringfence.evm import InProcessEngine, Receipt
 from ringfence.evm.artifacts import Artifact
 from ringfence.evm.errors import EvmError
-from ringfence.evm.in_process import Trace
+from ringfence.evm.in_process import Known, Trace
 from ringfence.evm.replay import Branch
 from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2, Event
 from tests.support.model.actions import POSITION_CALLS, Action
@@ -102,12 +102,14 @@ class Stage:
         require(self.replay.books == stored, "BOOK-7: the events do not rebuild the books")
 
     def _note_first(self, action: Action, outcome: Outcome) -> None:
-        """Look at the branches of what has not been seen in this episode to end so."""
-        if self.twin.counts[action.name, outcome.reason] == 1 and outcome.receipt is not None:
+        """Look at the branches of what is odd, or not yet seen in this episode to end so."""
+        is_first = self.twin.counts[action.name, outcome.reason] == 1
+        is_odd = action.odd is not None or action.name == "garble"
+        if (is_first or is_odd) and outcome.receipt is not None:
             self._note_branches(outcome.receipt)
 
     def _note_branches(self, receipt: Receipt) -> None:
-        if isinstance(receipt.evidence, Trace):
+        if isinstance(receipt.evidence, Trace | Known):
             self.branches.update(receipt.evidence.branches())
 
     def _apply(self, events: Iterable[Event]) -> None:
@@ -150,6 +152,7 @@ def script(stage: Stage, mood: str, steps: int) -> Iterator[Action]:
         yield from stage.generator.crash()
         for _ in range(steps // 8):
             yield stage.generator.next()
+    yield stage.generator.closing()
 
 
 @dataclass(frozen=True, slots=True)

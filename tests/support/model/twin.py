@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,15 @@ from ringfence.math.storage import Cell
 from ringfence.math.vault import MarginVault
 from ringfence.math.vault_state import Call, Callback, Event
 from tests.support.model.actions import VAULT_CALLS, Action, as_address
+from tests.support.model.hostile import (
+    ANSWERS,
+    LITTLE_GAS,
+    REENTERED,
+    STARVED,
+    Odd,
+    reentering_code,
+    refuse,
+)
 from tests.support.model.markets import Setting
 from tests.support.model.pair import MismatchError, Pair, account_number, plain, require_equal
 
@@ -61,6 +71,11 @@ class Twin(Pair):
         self.oracle_is_broken = False
         self.rate = 0
         self.rate_is_broken = False
+        self._codes = {
+            account_number(getattr(self, name)): name for name in ("contract_trader", "wallet")
+        }
+        no_return = self.engine.deploy(load("NoReturnToken"), "", "", 0)
+        self._no_return_code = self.engine.code_at(no_return)
 
     def call_by(self, caller: int) -> Call:
         """The mirror's view of a call made now."""
@@ -79,11 +94,14 @@ class Twin(Pair):
 
     def run(self, action: Action) -> Outcome:
         """Run an action on both; raise MismatchError when they differ in anything."""
+        if action.name == "garble":
+            return self._garble(action)
         if action.name not in VAULT_CALLS:
             return self._run_world(action)
         expected_value, expected_reason = self.run_on(self.mirror, action)
         changes = {} if expected_reason is not None else self.storage.changes()
-        receipt = self._send(action)
+        with self._dressed(action.odd):
+            receipt = self._send(action)
         reason = None if receipt.success else receipt.revert_reason
         self.counts[action.name, reason] += 1
         require_equal(reason == expected_reason, "reason", reason, expected_reason)
@@ -96,12 +114,17 @@ class Twin(Pair):
 
     def run_on(self, vault: MarginVault, action: Action) -> tuple[Any, str | None]:
         """Run a call on the mirror or a copy of it; return the value and the reason."""
+        vault.collateral.obey(action.odd, "collateral")
+        vault.asset.obey(action.odd, "asset")
         call = self.call_by(action.caller)
+        if action.odd == STARVED:
+            vault.events = []
+            return None, "not enough gas"
         if callback := self._callback(vault, action):
             call = replace(call, callback=callback)
         arguments: list[Any] = list(action.args)
         if action.signed is not None:
-            arguments = [*arguments[:-3], _verifier(action)]
+            arguments = [*arguments[:-3], self._verifier(action)]
         method = getattr(vault, MIRROR_NAMES.get(action.name, action.name))
         try:
             return plain(method(call, *arguments)), None
@@ -113,9 +136,11 @@ class Twin(Pair):
 
         ContractWallet accepts calls; HonestCallback mints and approves what will be pulled.
         """
-        if action.caller == account_number(self.wallet):
+        if action.odd == (self._codes.get(action.caller), "reverts"):
+            return refuse
+        if self._codes.get(action.caller) == "wallet":
             return lambda *_: None
-        if action.caller != account_number(self.contract_trader):
+        if action.caller not in self._codes:
             return None
 
         def prepare(token: tokens.Token, amount: int) -> None:
@@ -133,13 +158,40 @@ class Twin(Pair):
 
         return on_liquidate if action.name == "liquidate" else on_adjust
 
+    def _verifier(self, action: Action) -> Callable[[int], bool]:
+        """Whether the owner signed the action's own arguments with a given nonce."""
+        if action.odd and action.odd[0] == self._codes.get(action.args[0]):
+            return refuse
+
+        def is_signed(nonce: int) -> bool:
+            *fields, deadline = action.args[:-3]
+            return action.signed == (*fields, nonce, deadline) and action.signer == action.args[0]
+
+        return is_signed
+
     def _send(self, action: Action) -> Receipt:
         method = getattr(self.vault, action.name)
         arguments = self._converters[action.name](action.args)
         receipt: Receipt = method.transact(
-            *arguments, sender=action.caller.to_bytes(20, "big"), check=False
+            *arguments,
+            sender=action.caller.to_bytes(20, "big"),
+            check=False,
+            gas_limit=LITTLE_GAS if action.odd == STARVED else None,
         )
         return receipt
+
+    @contextmanager
+    def _dressed(self, odd: Odd | None) -> Iterator[None]:
+        """Give the odd neighbour its code for a while; a broken rate model stays what it is."""
+        if odd is None or odd == STARVED or (odd == REENTERED and self.rate_is_broken):
+            yield
+            return
+        contract: Contract = getattr(self, odd[0])
+        before = self.engine.code_at(contract)
+        code = {"reenters": reentering_code(), "nothing": self._no_return_code} | ANSWERS
+        self.engine.set_code(contract, code[odd[1]])
+        yield
+        self.engine.set_code(contract, before)
 
     def _check_writes(self, action: Action, diff: dict[int, tuple[int, int]]) -> None:
         """Hold the vault's words to what the call may write, whatever the mirror says."""
@@ -197,6 +249,17 @@ class Twin(Pair):
         self.counts[action.name, None] += 1
         return Outcome(None, None, changes, {}, ())
 
+    def _garble(self, action: Action) -> Outcome:
+        """Make a call that decodes to nothing: it reverts without a reason and changes nothing."""
+        data, value = action.args
+        sender = action.caller.to_bytes(20, "big")
+        receipt = self.engine.send(sender, self.vault, data, value=value)
+        reason = receipt.revert_reason
+        self.counts[action.name, reason] += 1
+        require_equal(reason == "", "garbled", reason, "")
+        self._compare(receipt, {})
+        return Outcome(None, reason, {}, {}, (), receipt)
+
     def _token(self, which: int) -> tuple[Contract, tokens.Token]:
         if which == 0:
             return self.collateral, self.mirror.collateral
@@ -229,13 +292,3 @@ class Twin(Pair):
         require_equal(actual == expected, f"{name}{args}", actual, expected)
         refused = expected[1] if isinstance(expected, tuple) and "reverts" in expected else None
         self.viewed[name, refused] = name, args
-
-
-def _verifier(action: Action) -> Callable[[int], bool]:
-    """Whether the action's signature is its owner's, over its own arguments and a given nonce."""
-
-    def is_signed(nonce: int) -> bool:
-        *fields, deadline = action.args[:-3]
-        return action.signed == (*fields, nonce, deadline) and action.signer == action.args[0]
-
-    return is_signed

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from ringfence.math.fixed_point import MAX_UINT256
 from ringfence.math.vault_state import Call
-from tests.support.model.actions import as_address
+from tests.support.model.actions import as_address, domain_separator
 from tests.support.model.cast import EDGES, Cast
 from tests.support.model.twin import Twin
 
@@ -55,6 +56,9 @@ class Views:
             "curator": lambda _call: mirror.curator,
             "guardian": lambda _call: mirror.guardian,
             "pending_curator": lambda _call: mirror.pending_curator,
+            "asset": lambda _call: mirror.params.asset,
+            "parameters": lambda _call: mirror.params,
+            "DOMAIN_SEPARATOR": lambda _call: domain_separator(twin.domain),
         }
         self._positions, self._amounts = list(one.items()), list(amounts.items())
         self._lenders, self._nothing = list(lenders.items()), list(nothing.items())
@@ -73,13 +77,16 @@ class Views:
         self.rng.choice(self._draws)(self.twin.call_by(0))
 
     def compare_all(self) -> None:
-        """Compare the views without arguments, and those of every position and lender."""
+        """Compare the views without arguments, and those of every position and of a lender."""
         call = self.twin.call_by(0)
         for name, mirrored in self._nothing:
             self.twin.view(name, (), lambda mirrored=mirrored: mirrored(call))
         for name, mirrored_one in self._positions:
             for position in self.positions:
                 self._view_one(name, mirrored_one, call, position, position)
+        lender = self.cast.lenders[0]
+        for name, mirrored_one in self._lenders:
+            self._view_one(name, mirrored_one, call, lender, as_address(lender))
 
     def _view_one(
         self, name: str, mirrored: Callable[[Call, int], Any], call: Call, number: int, arg: Any
@@ -93,7 +100,9 @@ class Views:
 
     def _of_amount(self, call: Call) -> None:
         name, mirrored = self.rng.choice(self._amounts)
-        amount = self.rng.choice((*EDGES, int(10 ** self.rng.uniform(0, 32))))
+        # The last has a product with the index that fits, and no room left to round it up.
+        last = MAX_UINT256 // max(self.twin.mirror.load_sheet().supply_index, 1)
+        amount = self.rng.choice((*EDGES, int(10 ** self.rng.uniform(0, 32)), last))
         self._view_one(name, mirrored, call, amount, amount)
 
     def _of_lender(self, call: Call) -> None:
