@@ -95,12 +95,23 @@ def _fuzz(figures: dict[str, Any]) -> str:
         ("steps a second", f"{figures['steps_a_second']:,}"),
         ("entry points that never succeeded", len(figures["calls_never_succeeded"])),
         ("revert reasons missed", f"{len(figures['reasons_missed'])} of {figures['reasons']}"),
-        ("branches of the bytecode", f"{figures['branches_reached']:,} of {figures['branches']:,}"),
+        ("branches of the bytecode", _branches(figures)),
         ("differences", 0),
     ]
-    notes = figures["reasons_that_cannot_be_met"].items()
-    told = "\n".join(f"- Not met here: {reason} ({why})." for reason, why in notes)
-    return _table(("", f"seed {figures['seed']}"), rows) + "\n\n" + told
+    notes = [
+        f"- Cannot be reached: {len(branches)} of the branches ({why})."
+        for why, branches in figures["branches_unreachable"].items()
+    ]
+    notes += [f"- Not reached in this run: {branch}." for branch in figures["branches_missed"]]
+    return _table(("", f"seed {figures['seed']}"), rows) + "\n\n" + "\n".join(notes)
+
+
+def _branches(figures: dict[str, Any]) -> str:
+    excluded = sum(map(len, figures["branches_unreachable"].values()))
+    return (
+        f"{figures['branches_reached']} of {figures['branches']} reached, {excluded} cannot be, "
+        f"{len(figures['branches_missed'])} open"
+    )
 
 
 def _proofs(figures: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from tests.support.model.actions import VAULT_CALLS
 from tests.support.model.markets import WETH_USDC
 from tests.support.model.play import play
 from tests.support.model.twin import Twin
-from verification.fuzz.coverage import CANNOT_BE_MET, reasons
+from verification.fuzz.coverage import reasons
 
 EPISODES = 64
 STEPS = 400
@@ -55,7 +55,7 @@ def test_vault__any_actions__equals_its_mirror_and_keeps_the_invariants() -> Non
     succeeded = {name for name, reason in counts if reason is None}
     assert set(VAULT_CALLS) <= succeeded, "an entry point never succeeded"
     met = {reason for _, reason in counts if reason is not None}
-    assert reasons() - met == set(CANNOT_BE_MET), "a reason never occurred, or one that cannot did"
+    assert reasons() <= met, "a reason never occurred"
     assert set(situations) >= SITUATIONS, "something noteworthy never happened"
     visited = [name for name in situations if name.startswith("edge: ")]
     assert len(visited) == 3 * EDGES, "an edge, or a unit to one side of it, was never visited"

@@ -108,22 +108,31 @@ def fuzz(steps: int, seed: int, workers: int, console: Console) -> Coverage | Ou
     return coverage
 
 
+def branch_counts(figures: dict[str, Any]) -> str:
+    """Return how many branches were reached, cannot be, and were missed."""
+    excluded = sum(map(len, figures["branches_unreachable"].values()))
+    return (
+        f"branches: {figures['branches_reached']} of {figures['branches']} reached, "
+        f"{excluded} cannot be, {len(figures['branches_missed'])} open"
+    )
+
+
 def _show(figures: dict[str, Any]) -> None:
     for name, outcomes in figures["calls"].items():
         told = ", ".join(f"{reason} {count:,}" for reason, count in outcomes.items())
         print(f"  {name}: {told}")
     for name, count in figures["situations"].items():
         print(f"  {name}: {count:,}")
-    for reason, why in figures["reasons_that_cannot_be_met"].items():
-        print(f"reason that cannot be met: {reason} ({why})")
     for reason in figures["reasons_missed"]:
         print(f"reason never met: {reason}")
     for branch in figures["branches_missed"]:
         print(f"branch never reached: {branch}")
+    for why, branches in figures["branches_unreachable"].items():
+        print(f"branches that cannot be reached, {len(branches)}: {why}")
     print(
         f"{figures['steps']:,} steps in {figures['seconds']:,.0f} s, "
         f"{figures['steps_a_second']:,.0f} a second; {figures['anvil_steps']:,} on anvil too; "
-        f"branches {figures['branches_reached']:,} of {figures['branches']:,}; no difference"
+        f"{branch_counts(figures)}; no difference"
     )
 
 
@@ -153,7 +162,9 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(figures, indent=2))
     else:
         _show(figures)
-    return 0
+    for branch in figures["branches_contradicted"]:
+        print(f"fuzz: branch reached that unreachable.py excludes: {branch}", file=sys.stderr)
+    return 1 if figures["branches_contradicted"] else 0
 
 
 if __name__ == "__main__":

@@ -13,14 +13,9 @@ from ringfence.evm.artifacts import ROOT
 from ringfence.evm.replay import Branch
 from tests.support.model.actions import VAULT_CALLS
 from tests.support.model.play import Record
-from verification.fuzz.branches import all_branches, source_lines
+from verification.fuzz.branches import all_branches, jumps
 from verification.fuzz.episodes import Episode
-
-CANNOT_BE_MET = {
-    "transfer failed": "both tokens of these runs revert instead of returning false",
-    "not enough gas": "the engine gives every transaction gas without limit",
-}
-"""Reasons that no run meets, and why; the contract's unit tests do."""
+from verification.fuzz.unreachable import unreachable
 
 
 def reasons() -> set[str]:
@@ -56,30 +51,27 @@ class Coverage:
         return self.counts.total()
 
     def reasons_missed(self) -> list[str]:
-        """Return the vault's reasons that were not met, and no note says why."""
-        met = {reason for _, reason in self.counts}
-        return sorted(reasons() - met - set(CANNOT_BE_MET))
+        """Return the vault's reasons that were not met."""
+        return sorted(reasons() - {reason for _, reason in self.counts})
 
     def calls_missed(self) -> list[str]:
         """Return the entry points that never succeeded."""
         succeeded = {name for name, reason in self.counts if reason is None}
         return sorted(set(VAULT_CALLS) - succeeded)
 
-    def branches_missed(self) -> list[str]:
-        """Return the branches never gone: counter, way and source line."""
-        lines = source_lines("MarginVault")
-        missed = all_branches(load("MarginVault").runtime) - self.branches
-        return [
-            f"{at:#06x} {'taken' if taken else 'not taken'} {lines.get(at, 'compiler')}"
-            for at, taken in sorted(missed)
-        ]
-
     def figures(self) -> dict[str, Any]:
-        """Return everything as JSON; `digest` is of all actions, in their order."""
+        """Return everything as JSON; `digest` is of all actions, in their order.
+
+        A branch is reached, cannot be, or was missed; what cannot be and was is a contradiction.
+        """
         calls: dict[str, dict[str, int]] = {}
         for (name, reason), count in sorted(self.counts.items(), key=str):
             calls.setdefault(name, {})[_word(reason)] = count
         every = all_branches(load("MarginVault").runtime)
+        excluded = unreachable(jumps("MarginVault"))
+        groups: dict[str, list[str]] = {}
+        for branch, why in sorted(excluded.items()):
+            groups.setdefault(why, []).extend(_named({branch}))
         actions = "".join(digest for _, digest in sorted(self.digests.items()))
         return {
             "steps": self.steps,
@@ -91,13 +83,23 @@ class Coverage:
             "situations": dict(sorted(self.situations.items())),
             "reasons": len(reasons()),
             "reasons_missed": self.reasons_missed(),
-            "reasons_that_cannot_be_met": CANNOT_BE_MET,
             "branches": len(every),
             "branches_reached": len(every & self.branches),
-            "branches_missed": self.branches_missed(),
+            "branches_unreachable": groups,
+            "branches_missed": _named(every - self.branches - set(excluded)),
+            "branches_contradicted": _named(self.branches & set(excluded)),
             "digest": hashlib.sha256(actions.encode()).hexdigest(),
         }
 
 
 def _word(reason: str | None) -> str:
     return "success" if reason is None else reason or "no reason"
+
+
+def _named(branches: set[Branch]) -> list[str]:
+    """Return branches as text: counter, way, source line and what is looked at."""
+    known = jumps("MarginVault")
+    return [
+        f"{at:#06x} {'taken' if taken else 'not taken'} {known[at].place} ({known[at].looks_at})"
+        for at, taken in sorted(branches)
+    ]

@@ -45,7 +45,7 @@ class Ground:
     code: Artifact | None = None
     notes_branches: bool = False
     """Whether to look, for their branches, at each way of a call to end and, at the end, at views;
-    without, only at the calls whose events are asked: py-evm takes milliseconds a piece."""
+    without, only at odd calls and those whose events are asked: py-evm takes milliseconds each."""
 
 
 PLAIN = Ground()
@@ -88,8 +88,8 @@ class Stage:
         """BOOK-7: the events alone rebuild the words; some steps ask the contract for them."""
         if outcome.receipt is None:
             return
-        if self._notes_branches:
-            self._note_first(action, outcome)
+        if action.odd is not None or (self._notes_branches and self._is_new(action, outcome)):
+            self._note_branches(outcome.receipt)
         is_loss = any(event.name == "LossSocialised" for event in outcome.events)
         if outcome.succeeded and (is_loss or self._rng.random() < EVENTS):
             told = self.twin.events(outcome.receipt)
@@ -101,12 +101,9 @@ class Stage:
         stored = tuple(words[address, name] for name in (WORD_1, WORD_2))
         require(self.replay.books == stored, "BOOK-7: the events do not rebuild the books")
 
-    def _note_first(self, action: Action, outcome: Outcome) -> None:
-        """Look at the branches of what is odd, or not yet seen in this episode to end so."""
-        is_first = self.twin.counts[action.name, outcome.reason] == 1
-        is_odd = action.odd is not None or action.name == "garble"
-        if (is_first or is_odd) and outcome.receipt is not None:
-            self._note_branches(outcome.receipt)
+    def _is_new(self, action: Action, outcome: Outcome) -> bool:
+        """Whether nothing in this episode has ended so; each garbled call is another."""
+        return action.name == "garble" or self.twin.counts[action.name, outcome.reason] == 1
 
     def _note_branches(self, receipt: Receipt) -> None:
         if isinstance(receipt.evidence, Trace | Known):

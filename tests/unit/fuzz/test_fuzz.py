@@ -8,12 +8,14 @@ from ringfence.evm.artifacts import Artifact, load
 from tests.support.broken import Break, load_broken
 from tests.support.model import pair, play, twin
 from tests.support.model.play import BrokenRunError, Ground
+from verification.fuzz import __main__ as fuzz_command
 from verification.fuzz.__main__ import main
-from verification.fuzz.branches import conditional_jumps
+from verification.fuzz.branches import conditional_jumps, jumps
 from verification.fuzz.coverage import Coverage
 from verification.fuzz.episodes import Episode, episodes, lockstep, run
 from verification.fuzz.lockstep import LockstepEngine
 from verification.fuzz.regression import regression_test
+from verification.fuzz.unreachable import UNREACHABLE, unreachable
 
 ROUNDED_DOWN = Break(
     "modules/health.vy",
@@ -99,9 +101,33 @@ def test_conditional_jumps__a_push_of_the_same_byte__is_no_jump() -> None:
 def test_coverage__nothing_played__misses_everything() -> None:
     figures = Coverage().figures()
     assert figures["branches_reached"] == 0
-    assert len(figures["branches_missed"]) == figures["branches"]
+    excluded = sum(map(len, figures["branches_unreachable"].values()))
+    assert len(figures["branches_missed"]) == figures["branches"] - excluded
     assert "adjust" in figures["calls_never_succeeded"]
     assert "position is healthy" in figures["reasons_missed"]
+
+
+def test_unreachable__the_committed_bytecode__has_one_branch_for_each_rule() -> None:
+    rules = [rule for each in UNREACHABLE.values() for rule in each]
+    assert len(unreachable(jumps("MarginVault"))) == len(rules)
+
+
+def test_unreachable__code_without_such_a_branch__is_refused() -> None:
+    known = jumps("MarginVault")
+    [first, *_] = unreachable(known)
+    with pytest.raises(ValueError, match="fits 0 branches"):
+        unreachable({at: jump for at, jump in known.items() if at != first[0]})
+
+
+def test_main__an_excluded_branch_was_reached__is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [first, *_] = unreachable(jumps("MarginVault"))
+    monkeypatch.setattr(fuzz_command, "fuzz", lambda *_: Coverage())
+    assert main(["--steps", "1"]) == 0
+    monkeypatch.setattr(fuzz_command, "fuzz", lambda *_: Coverage(branches={first}))
+    assert main(["--steps", "1"]) == 1
+    assert f"excludes: {first[0]:#06x}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
