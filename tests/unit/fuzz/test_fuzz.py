@@ -45,7 +45,7 @@ def test_run__a_broken_vault__is_found_cut_down_and_printed_as_a_test(
     guard: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = load_broken("MarginVault", guard)
-    monkeypatch.setattr(play, "SHRINK_SECONDS", 8.0)
+    monkeypatch.setattr(play, "SHRINK_SECONDS", 20.0)
     with pytest.raises(BrokenRunError) as caught:
         _play_all(broken)
     assert len(caught.value.actions) < 60
