@@ -18,7 +18,7 @@ from verification.fuzz.coverage import reasons
 EPISODES = 64
 STEPS = 400
 LEAST_STEPS = 20_000
-EDGES = 8
+EDGES = 9
 
 SITUATIONS = {
     "adjust with a callback",
@@ -33,6 +33,9 @@ SITUATIONS = {
     "loss borne by the reserve alone",
     "loss borne by lenders",
     "the rate model failed",
+    "new risk up to the initial LTV",
+    "liquidation tried at the liquidation LTV",
+    "liquidation tried a unit of price below it",
 }
 
 

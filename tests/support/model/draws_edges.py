@@ -15,12 +15,13 @@ YEAR = 31_536_000
 
 
 class EdgeDraws(WorldDraws):
-    """Bounds of LTV, dust and widths; `edges` counts the visits."""
+    """Bounds of LTV, dust and widths; `edges` counts the draws, `Invariants` what came of them."""
 
     def _edge(self) -> Action:
         draws = {
             "initial LTV by debt": self._ltv_by_debt,
             "initial LTV by collateral": self._ltv_by_collateral,
+            "liquidation LTV by price": self._threshold,
             "min_debt by borrowing": self._dust_by_borrowing,
             "min_debt by repaying": self._dust_by_repaying,
             "min_debt by liquidating": self._dust_by_liquidating,
@@ -63,6 +64,22 @@ class EdgeDraws(WorldDraws):
             most = 0
         return self._changed(position, -max(most + offset, 0), 0)
 
+    def _threshold(self, offset: int) -> Action:
+        """The least price at which a position is healthy or a unit off, then its liquidation."""
+        position = self._owned(indebted=True)
+        caller = self.cast.liquidators[0]
+        args = (position, MAX_UINT256, 0, caller, b"")
+        self.queue += [
+            lambda: self._quote_threshold(position, offset),
+            lambda: Action("liquidate", caller, args),
+        ]
+        return Action("warp", 0, (1,))
+
+    def _quote_threshold(self, position: int, offset: int) -> Action:
+        threshold = self.mirror.liquidation_price(self._call(0), position)
+        self.price = max(threshold + offset, 1)
+        return Action("set_quote", 0, (self.price, self.price))
+
     def _dust_by_borrowing(self, offset: int) -> Action:
         position = self._owned()
         debt = self._debt(self._slot(position))
@@ -95,13 +112,19 @@ class EdgeDraws(WorldDraws):
         return self._changed(position, left, 0)
 
     def _room(self, offset: int) -> Action:
-        """Fill the books to the last unit, then take it out again."""
+        """Fill the books to the last unit by a loan and a gift, then take the loan out again."""
         lender = self.cast.lenders[0]
+        self.queue += [lambda: self._last_units(lender, offset), lambda: self._back_out(lender)]
+        return Action("deposit", lender, (max(self._left() - 2, 0), lender))
+
+    def _last_units(self, lender: int, offset: int) -> Action:
+        """Give what is left, where no more is than `_room` leaves."""
+        return Action("fund_reserve", lender, (max(min(self._left(), 2) + offset, 0),))
+
+    def _left(self) -> int:
         sheet = self.mirror.current_sheet(self._call(0))
         debt = health.debt_up(sheet.total_scaled_debt, sheet.debt_index)
-        left = max(MAX_ASSETS - sheet.cash - debt + offset, 0)
-        self.queue.append(lambda: self._back_out(lender))
-        return Action("deposit", lender, (left, lender))
+        return max(MAX_ASSETS - sheet.cash - debt, 0)
 
     def _back_out(self, lender: int) -> Action:
         most = self.mirror.max_withdraw(self._call(lender), lender)

@@ -220,6 +220,8 @@ class Invariants:
         if not may_act and healthy:
             still = after.is_healthy(position, self.params.liquidation_ltv)
             require(still is not False, "LIQ-2: a stranger made a healthy position liquidatable")
+        if action.name == "liquidate" and old.scaled_debt:
+            self._edge(before, position)
         if not outcome.succeeded:
             return
         if len(action.args[-1:]) and action.args[-1] == CALLBACK_DATA:
@@ -233,6 +235,20 @@ class Invariants:
                 old.last_risk_increase < before.now, "LIQ-3: liquidated in its last risk's block"
             )
             self._liquidation(before, after, action, outcome)
+
+    def _edge(self, before: Picture, position: int) -> None:
+        """Note a liquidation that was tried with the price at its threshold, or a unit below."""
+        if before.price is None or not before.price[1]:
+            return
+        debt, collateral = before.debt(position) * WAD, before.slots[position].collateral
+        below, at, above = (
+            before.value(collateral, before.price[1] + n) * self.params.liquidation_ltv >= debt
+            for n in (-1, 0, 1)
+        )
+        if at and not below:
+            self.situations["liquidation tried at the liquidation LTV"] += 1
+        if above and not at:
+            self.situations["liquidation tried a unit of price below it"] += 1
 
     def _new_risk(
         self, after: Picture, old: PositionSlot, new: PositionSlot, position: int
@@ -255,6 +271,8 @@ class Invariants:
         debt = after.debt(position)
         bound = after.value(new.collateral, low) * self.params.initial_ltv
         require(debt * WAD <= bound, "LIQ-1: the LTV is above the initial one")
+        if bound < (debt + 1) * WAD:
+            self.situations["new risk up to the initial LTV"] += 1
         require(debt >= self.params.min_debt, "LIQ-1: the debt is below min_debt")
         require(new.last_risk_increase == after.now, "LIQ-3: new risk was not dated")
 
