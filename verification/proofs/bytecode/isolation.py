@@ -15,6 +15,7 @@ from typing import Any
 import z3
 from eth_utils.crypto import keccak
 
+from ringfence.audit.state_diff import CREATION, WRITES
 from ringfence.evm.artifacts import Artifact, load
 from verification.proofs.bytecode.evm import hash_facts, hash_of
 from verification.proofs.bytecode.flaws import FLAWS, broken_vault
@@ -29,7 +30,6 @@ _ASSUMES = (
     "tokens, oracle, rate model and callback; no value is sent; keccak of two words is injective "
     "and at least 2**64; paths that meet are merged, which only adds behaviour"
 )
-_BOOKS = ("balance_sheet._word_1", "balance_sheet._word_2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +46,20 @@ class May:
     nested: tuple[str, ...] = ()
 
 
-_POSITION = May(_BOOKS, own=("position_slot._words",))
-_SHARES = May(_BOOKS, maps=("lender_shares.balanceOf",))
-_EXIT = May(_BOOKS, maps=("lender_shares.balanceOf",), nested=("lender_shares.allowance",))
-_CURATOR = ("authority.curator", "authority.pending_curator")
-_COLLECTION = ("authority._pending_amount", "authority._announced_at")
-MAY: dict[str, May] = {
-    "top_up": May(own=("position_slot._words",)),
-    **dict.fromkeys(("repay", "adjust", "close", "liquidate"), _POSITION),
-    **dict.fromkeys(("accrue", "fund_reserve"), May(_BOOKS)),
-    **dict.fromkeys(("deposit", "mint"), _SHARES),
-    **dict.fromkeys(("withdraw", "redeem"), _EXIT),
-    "transfer": May(maps=("lender_shares.balanceOf",)),
-    "transferFrom": May(maps=("lender_shares.balanceOf",), nested=("lender_shares.allowance",)),
-    "approve": May(nested=("lender_shares.allowance",)),
-    "permit": May(maps=("signatures.nonces",), nested=("lender_shares.allowance",)),
-    "set_operator": May(nested=("operators._words",)),
-    "set_operator_with_signature": May(maps=("signatures.nonces",), nested=("operators._words",)),
-    **dict.fromkeys(("set_caps", "pause_new_risk"), May(("limits._word",))),
-    "set_guardian": May(("authority.guardian",)),
-    "transfer_curator": May(("authority.pending_curator",)),
-    "accept_curator": May(_CURATOR),
-    "announce_reserve_collection": May(_COLLECTION),
-    "collect_reserve": May((*_BOOKS, *_COLLECTION)),
-}
-"""Every function that may write, and what. Whatever is not named here may write nothing."""
+def _may(rules: tuple[str, ...]) -> May:
+    """Return what the rules of a call allow, each key of a mapping but the position free."""
+    found: dict[str, list[str]] = {"words": [], "own": [], "maps": [], "nested": []}
+    for rule in rules:
+        name, *keys = rule.split("[")
+        kind = "own" if keys == ["position_id]"] else ("words", "maps", "nested")[len(keys)]
+        # Two entries of one mapping are one rule here.
+        if name not in found[kind]:
+            found[kind].append(name)
+    return May(**{kind: tuple(names) for kind, names in found.items()})
+
+
+MAY = {name: _may(rules) for name, rules in WRITES.items() if name != CREATION}
+"""Every function that may write, and what, from the table that each transaction is held to."""
 
 
 def _type_of(argument: dict[str, Any]) -> str:
