@@ -13,6 +13,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "verification"
 PAGE = ROOT / "docs" / "verification.md"
+AROUND = (
+    "allow", "break_oracle", "break_rate", "donate", "give", "set_quote", "set_rate", "warp",
+)  # fmt: skip
+"""Steps of a fuzzing run that are no calls of the vault."""
 
 TEXT = """\
 # Verification
@@ -30,11 +34,12 @@ drew; mutants ask whether any of it would notice a fault.
 ## Random calls against the mirror
 
 `make fuzz STEPS=1_000_000` plays the compiled vault and the integer mirror (ringfence/math) in
-lockstep through every entry point and compares every word, return value, event and revert reason
-after each call; {anvil_share} of the episodes run on anvil besides, where logs with topics, gas
-and each conditional jump by program counter are compared too ([why](adr/0007-fuzzing.md)). A
-difference is cut down to the calls that suffice and printed as a test. `make test` plays a
-smaller share, CI two minutes.
+lockstep through every entry point and compares every word, return value and revert reason after
+each call, and the events of one successful call in ten and of every call that costs lenders;
+{anvil_share} of the episodes run on anvil besides, where logs with topics, gas and each
+conditional jump by program counter are compared too ([why](adr/0007-fuzzing.md)). A difference is
+cut down to the calls that suffice and printed as a test. `make test` plays a smaller share, CI two
+minutes. A step is a call of the vault or something around it: time, a price, a gift.
 
 {fuzz}
 
@@ -87,9 +92,12 @@ def _table(head: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _fuzz(figures: dict[str, Any]) -> str:
-    succeeded = sum(outcomes.get("success", 0) for outcomes in figures["calls"].values())
+    calls = [ends for name, ends in figures["calls"].items() if name not in AROUND]
+    made = sum(sum(ends.values()) for ends in calls)
+    succeeded = sum(ends.get("success", 0) for ends in calls)
     rows = [
-        ("steps", f"{figures['steps']:,}, {succeeded:,} of them successful calls"),
+        ("steps", f"{figures['steps']:,}"),
+        ("calls of the vault", f"{made:,}, {succeeded:,} of them successful"),
         ("on anvil too", f"{figures['anvil_steps']:,}"),
         ("time", f"{figures['seconds']:,.0f} s on {figures['machine']}"),
         ("steps a second", f"{figures['steps_a_second']:,}"),
