@@ -107,7 +107,7 @@ class WhatIf:
                 at_once = seized * high - paid * PRICE_SCALE
                 in_parts = sum(pair[0] * high - pair[1] * PRICE_SCALE for pair in pairs)
                 # Whole units of collateral: the same ones may cost less, never one of them.
-                require(in_parts < at_once + max(high, PRICE_SCALE), message)
+                require(in_parts < at_once + high, message)
             case "adjust", _:
                 owed = [vault.load_position(action.args[0]).scaled_debt for vault in (whole, split)]
                 require(owed[1] >= owed[0], message)
