@@ -137,15 +137,28 @@ def _proved(figures: dict[str, Any]) -> str:
 
 
 def _rates(figures: dict[str, Any]) -> str:
-    def percent(rate: dict[str, Any]) -> str:
+    def percent(rate: dict[str, Any] | None) -> str:
+        if rate is None:
+            return "not noted"
         span = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
         return f"{rate['killed']} of {rate['tested']}: {100 * rate['rate']:.1f} % ({span})"
 
     rows = [
-        (name, percent(one["killed"]), percent(one["killed_without_equivalents"]))
+        (
+            name,
+            *map(
+                percent,
+                (one["killed"], one["killed_without_equivalents"], one.get("killed_at_first_look")),
+            ),
+        )
         for name, one in figures["rates"].items()
     ]
-    head = ("", "killed, weighted (95 % interval)", "without those argued equivalent")
+    head = (
+        "",
+        "killed, weighted (95 % interval)",
+        "without those argued equivalent",
+        "of these at the first look, before tests were written for survivors",
+    )
     return _table(head, rows)
 
 
