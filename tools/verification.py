@@ -34,9 +34,9 @@ drew; mutants ask whether any of it would notice a fault.
 ## Random calls against the mirror
 
 `make fuzz STEPS=1_000_000` plays the compiled vault and the integer mirror (ringfence/math) in
-lockstep through every entry point and compares every word, return value and revert reason after
-each call, and the events of one successful call in ten and of every call that costs lenders;
-{anvil_share} of the episodes run on anvil besides, where logs with topics, gas and each
+lockstep through every entry point and compares every word, return value, revert reason and what
+the events carry after each call, their topics after one successful call in ten and each that costs
+lenders; {anvil_share} of the episodes run on anvil besides, where logs with topics, gas and each
 conditional jump by program counter are compared too ([why](adr/0007-fuzzing.md)). A difference is
 cut down to the calls that suffice and printed as a test. `make test` plays a smaller share, CI two
 minutes. A step is a call of the vault or something around it: time, a price, a gift.

@@ -158,7 +158,10 @@ class Rules:
 
     def slots(self, entry: _Entry) -> dict[int, str]:
         """Return the slots that a call may write, with the words' names."""
-        return dict(self._resolve(rule, entry.args) for rule in WRITES[entry.name])
+        # A call that moves no total leaves the books as they are stored.
+        moves_totals = entry.args.get("debt_delta") != 0
+        rules = WRITES[entry.name] if moves_totals else _POSITION
+        return dict(self._resolve(rule, entry.args) for rule in rules)
 
     def _resolve(self, rule: str, args: Mapping[str, AbiValue]) -> tuple[int, str]:
         variable, *keys = re.findall(r"[\w.]+", rule)

@@ -107,6 +107,10 @@ class Trace(Evidence):
             return ()
         return _logs(self._again())
 
+    def log_data(self) -> list[tuple[bytes, bytes]]:
+        """Return each event's emitter and data; without topics, which verbs drops, it is free."""
+        return self._logs
+
     def branches(self) -> tuple[Branch, ...]:
         """Return each conditional jump of the called contract: (program counter, taken)."""
         return self._again().branches
@@ -146,6 +150,10 @@ class Known(Evidence):
     @override
     def logs(self) -> tuple[Log, ...]:
         return _logs(self._replayed)
+
+    def log_data(self) -> list[tuple[bytes, bytes]]:
+        """Return each event's emitter and data."""
+        return [(address, data) for address, _topics, data in self._replayed.logs]
 
     def branches(self) -> tuple[Branch, ...]:
         """Return each conditional jump of the called contract: (program counter, taken)."""

@@ -129,6 +129,11 @@ class Pool:
             job.process.join()
         except EOFError:
             job.process.join()
+            if job.process.exitcode == -signal.SIGKILL:
+                raise MutantsError(
+                    "the system killed a test process, for its memory most likely, which tells "
+                    "nothing of the mutant; run the same command again, with --workers 1"
+                ) from None
             is_late = job.process.exitcode == -signal.SIGXCPU
             result = Result(TIMEOUT) if is_late else Result(KILLED, "the process died")
         return result

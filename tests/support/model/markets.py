@@ -51,4 +51,7 @@ EURS_USDC = Setting(
     beta_max=1_042 * 10**15,
     reserve_factor=25 * PERCENT,
 )
-SETTINGS = (WETH_USDC, USDC_WETH, WBTC_SHIB, EURS_USDC)
+WETH_EURS = Setting("WETH/EURS", 18, 2, price_of(2_000, 18, 2), 10**4)
+WETH_WBTC = Setting("WETH/WBTC", 18, 8, price_of(1, 18, 8) // 20, 10**5)
+SETTINGS = (WETH_USDC, USDC_WETH, WBTC_SHIB, EURS_USDC, WETH_EURS, WETH_WBTC)
+"""Tokens of 2, 6, 8 and 18 decimals, each as an asset as well."""

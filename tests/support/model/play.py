@@ -31,8 +31,9 @@ VIEWS_A_STEP = 2
 QUESTIONS = 0.25
 """Share of the steps before which a question is put to a copy of the mirror."""
 EVENTS = 0.1
-"""Share of the steps whose events are asked of the contract: topics cost some milliseconds."""
+"""Share of the steps whose events are compared whole: their topics cost some milliseconds."""
 SHRINK_SECONDS = 30.0
+"""Processor time: a busy machine cuts down as far as a quiet one."""
 FAULTS = (AssertionError, ArithmeticError, EvmError)
 """What ends a run: a mismatch, a mirror that cannot count so far, machines that disagree."""
 
@@ -45,7 +46,7 @@ class Ground:
     code: Artifact | None = None
     notes_branches: bool = False
     """Whether to look, for their branches, at each way of a call to end and, at the end, at views;
-    without, only at odd calls and those whose events are asked: py-evm takes milliseconds each."""
+    without, only at odd calls and those whose topics are asked: py-evm takes milliseconds each."""
 
 
 PLAIN = Ground()
@@ -85,9 +86,11 @@ class Stage:
         return outcome
 
     def _check_events(self, action: Action, outcome: Outcome) -> None:
-        """BOOK-7: the events alone rebuild the words; some steps ask the contract for them."""
+        """BOOK-7: the events alone rebuild the words; some steps ask for their topics as well."""
         if outcome.receipt is None:
             return
+        if outcome.succeeded:
+            self.twin.compare_event_data(outcome)
         if action.odd is not None or (self._notes_branches and self._is_new(action, outcome)):
             self._note_branches(outcome.receipt)
         is_loss = any(event.name == "LossSocialised" for event in outcome.events)
@@ -235,15 +238,15 @@ def shrink(
     First all that reverted, then halves, then less.
     """
     kind = message.split(":")[0]
-    deadline = time.monotonic() + SHRINK_SECONDS
+    deadline = time.process_time() + SHRINK_SECONDS
     moved = [action for action, succeeded in done if succeeded] + [done[-1][0]]
     failed = failure(seed, moved, ground)
     is_same = failed is not None and failed[1].split(":")[0] == kind
     actions = moved if is_same else [action for action, _ in done]
     size = len(actions) // 2
-    while size >= 1 and time.monotonic() < deadline:
+    while size >= 1 and time.process_time() < deadline:
         start = 0
-        while start < len(actions) and time.monotonic() < deadline:
+        while start < len(actions) and time.process_time() < deadline:
             shorter = actions[:start] + actions[start + size :]
             failed = failure(seed, shorter, ground)
             if failed is not None and failed[1].split(":")[0] == kind:

@@ -11,8 +11,10 @@ from typing import Any
 
 from ringfence.audit.state_diff import Rules, check
 from ringfence.evm import Contract, InProcessEngine, Receipt, Reverted, load
+from ringfence.evm.abi import address_bytes
 from ringfence.evm.artifacts import Artifact
 from ringfence.evm.engine import CallMade
+from ringfence.evm.in_process import Known, Trace
 from ringfence.math import tokens
 from ringfence.math.errors import RevertError
 from ringfence.math.storage import Cell
@@ -40,6 +42,21 @@ MIRROR_NAMES = {"transferFrom": "transfer_from"}
 @lru_cache(maxsize=1)
 def _rules() -> Rules:
     return Rules(load("MarginVault"))
+
+
+@lru_cache(maxsize=1)
+def _unindexed() -> dict[str, list[str]]:
+    events = (entry for entry in load("MarginVault").abi if entry["type"] == "event")
+    return {
+        event["name"]: [part["name"] for part in event["inputs"] if not part["indexed"]]
+        for event in events
+    }
+
+
+def _event_data(event: Event) -> bytes:
+    """Return what an event carries beside its topics: a word a field."""
+    fields = _unindexed()[event.name]
+    return b"".join((event.args[one] % 2**256).to_bytes(32, "big") for one in fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +293,15 @@ class Twin(Pair):
             (event.name, {name: plain(value) for name, value in event.args.items()})
             for event in receipt.events(self.vault)
         ]
+
+    def compare_event_data(self, outcome: Outcome) -> None:
+        """Hold what the vault's events carry beside their topics to the mirror's."""
+        evidence = outcome.receipt.evidence if outcome.receipt else None
+        assert isinstance(evidence, Trace | Known)
+        vault = address_bytes(self.vault)
+        told = [data for emitter, data in evidence.log_data() if emitter == vault]
+        mirrored = [_event_data(event) for event in outcome.events]
+        require_equal(told == mirrored, "event data", told, outcome.events)
 
     def view(self, name: str, args: tuple[Any, ...], mirrored: Callable[[], Any]) -> None:
         """Hold a view to the mirror's answer, a reason included."""

@@ -109,6 +109,16 @@ def test_check__stranger_worsens_a_position__reported(call: CallMade, after: Slo
     assert all(reason.startswith("ISO-4") for reason in reasons), f"ISO-4: {reasons}"
 
 
+@pytest.mark.parametrize(("debt_delta", "reports"), [(0, 1), (1, 0), (-1, 0)])
+def test_check__adjust_that_moves_no_total__may_not_write_the_books(
+    debt_delta: int, reports: int
+) -> None:
+    call = _call(TRADER.address, "adjust", MINE, 1, debt_delta, TRADER.address, b"")
+    reasons = _reasons(call, vault_slot("balance_sheet", "_word_1"), 1, 2)
+    expected = ["ISO-1: adjust may not write balance_sheet._word_1"] * reports
+    assert reasons == expected, f"ISO-1: {reasons}"
+
+
 def test_watch__transactions_of_a_test__counted(engine: Engine) -> None:
     market: Market = deploy_market(engine)
     before = WATCH.transactions

@@ -26,6 +26,12 @@ UNLOCKED_CAP = Break(
     "modules/authority.vy", "supply_cap > fields.supply_cap or debt_cap", "debt_cap"
 )
 
+UNTRUE_EVENT = Break(
+    "MarginVault.vy",
+    "log IMarginVault.ToppedUp(position_id=position_id, amount=amount,",
+    "log IMarginVault.ToppedUp(position_id=position_id, amount=amount + 1,",
+)
+
 
 def _run_regression(source: str) -> None:
     names: dict[str, object] = {}
@@ -38,6 +44,14 @@ def _run_regression(source: str) -> None:
 def _play_all(broken: Artifact) -> None:
     for episode in episodes(40 * 400, 1):
         run(Episode(episode.seed, 400, on_anvil=False), Ground(code=broken))
+
+
+def test_step__an_event_that_tells_an_untrue_amount__is_found_at_once() -> None:
+    broken = Ground(code=load_broken("MarginVault", UNTRUE_EVENT))
+    with pytest.raises(BrokenRunError, match="event data") as caught:
+        run(Episode(1, 400, on_anvil=False), broken)
+    *_before, last = caught.value.actions
+    assert last.name == "top_up"
 
 
 @pytest.mark.parametrize("guard", [ROUNDED_DOWN, UNLOCKED_CAP], ids=lambda guard: guard.file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +42,25 @@ def edit(before: str, after: str) -> Mutant:
     source = (CONTRACTS / CURVE).read_text()
     start = source.index(before)
     return Mutant(CURVE, "_utilisation_down", start, start + len(before), after, "none")
+
+
+class OutOfMemory(Suite):
+    """A suite whose process the system kills."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+    def killer(self, target: Target) -> str:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+
+def test_go_through__process_killed_by_the_system__is_no_killed_mutant(tmp_path: Path) -> None:
+    pool = Pool(OutOfMemory(), originals_of([TARGET_OF[CURVE]]), 1)
+    progress = Progress(tmp_path / "run.jsonl")
+    with pytest.raises(MutantsError, match="tells nothing of the mutant"):
+        go_through([edit("debt == 0", "debt == 1")], 1, pool, progress, lambda *_: None)
+    assert progress.results == {}
 
 
 def test_go_through__four_kinds_of_mutants__tells_them_apart(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def test_render__whole_result__proves_every_liquidation(page: Page, result: Resu
     for one in result.liquidations:
         assert one.tx_hash in page.text
         for word in one.words:
-            assert f"0x{word.before:064x}" in page.text, f"ISO-1: {word.name} is not shown"
-            assert f"0x{word.after:064x}" in page.text, f"ISO-1: {word.name} is not shown"
+            assert f"0x{word.before:064x}" in page.text, f"{word.name} is not shown"
+            assert f"0x{word.after:064x}" in page.text, f"{word.name} is not shown"
     count = len(result.liquidations)
     assert f"✓ {count} of {count} liquidations touched one slot" in page.text
 
@@ -165,7 +165,7 @@ def test_render__stray_word__breaks_the_proof_whatever_the_run_says() -> None:
     broken = replace(first, words=(*first.words, stray), isolated=True)
     text = Page(render(replace(result, liquidations=(broken, *result.liquidations[1:])))).text
     count = len(result.liquidations)
-    assert f"✗ {count - 1} of {count} liquidations touched one slot" in text, "ISO-1: not noticed"
+    assert f"✗ {count - 1} of {count} liquidations touched one slot" in text, "not noticed"
     assert "A word that should not have changed" in text
     assert f"0x{77:064x}" in text
 
@@ -201,7 +201,7 @@ def test_render__liquidation_without_words__proves_nothing() -> None:
     bare = tuple(replace(one, words=()) for one in result.liquidations)
     text = Page(render(replace(result, liquidations=bare))).text
     assert "Changed words: not recorded" in text
-    assert f"✗ 0 of {len(bare)} liquidations touched one slot" in text, "ISO-1: taken on trust"
+    assert f"✗ 0 of {len(bare)} liquidations touched one slot" in text, "taken on trust"
 
 
 def test_embed__text_that_ends_a_script__cannot() -> None:

@@ -39,7 +39,7 @@ def with_word(liquidation: Liquidation, name: str, added: int) -> Liquidation:
 
 def test_prove__three_words__holds(liquidation: Liquidation, lexicon: Lexicon) -> None:
     proof = prove(liquidation, lexicon)
-    assert proof.held, "ISO-1: an isolated liquidation is not recognised"
+    assert proof.held, "an isolated liquidation is not recognised"
     assert [word.title for word in proof.words] == [
         "The position's one slot",
         "Books, word 1 of 2",
