@@ -12,7 +12,7 @@ LOCAL_ONLY := env $(addprefix -u ,APE_FOUNDRY_HOST ETH_RPC_URL WEB3_PROVIDER_URI
 
 .PHONY: help
 help: ## list the commands
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: setup
 setup: .venv/.ready node_modules/.ready ## install the locked Python and npm packages, once
@@ -99,7 +99,7 @@ lint-compiled: setup
 lint-invariants: setup
 	python tools/invariants.py --check
 lint-verification: setup
-	python tools/verification.py --check
+	python -m tools.verification --check
 
 .PHONY: format
 format: setup ## rewrite the Python files in the house's layout
@@ -120,7 +120,7 @@ invariants: setup ## write docs/invariants.md: each invariant, and the tests tha
 
 .PHONY: verification
 verification: setup ## write docs/verification.md from the figures in verification/
-	python tools/verification.py
+	python -m tools.verification
 
 .PHONY: wheel
 wheel: setup ## build the wheel into dist/

@@ -35,7 +35,7 @@ def stored() -> dict[Path, str]:
 
 def main() -> int:
     """Write the ABI files, or with `--check` return 1 if they are not what would be written."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if they differ")
     check_only = parser.parse_args().check
 

@@ -39,7 +39,7 @@ def _paragraph(attack: Attack) -> str:
 
 def main() -> None:
     """Write the page, or print the entries."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="print the entries, write nothing")
     if parser.parse_args().json:
         print(json.dumps([asdict(attack) for attack in collect().values()], indent=2))

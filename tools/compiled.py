@@ -59,7 +59,7 @@ def differences(old: object, new: object, where: str = "") -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the record, or with `--check` return 1 if it is not what would be written."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if it differs")
     check_only = parser.parse_args(arguments).check
     try:

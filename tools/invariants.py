@@ -45,12 +45,12 @@ HEAD = """\
 Written by `make invariants` from [{source}](../{source}) and the tests: change those, not this
 page.
 
-{total} invariants; {asserted} of them asserted, by {count} assertions. A test is listed where the
-message of one of its assertions opens with the id, with the rest of that message. *How*: **unit**
-drives the code alone, **property** draws inputs with Hypothesis, **stateful** runs random sequences
-in lockstep with the integer mirror, **attack** is a known attack, **proof** holds for every input,
-**state diff** reads the words that transactions wrote, **shared check** is called by many tests,
-**integration** and **fork** run on a node.
+{total} invariants; {asserted} of them asserted, by {count} assertions; the others say what they
+wait for. A test is listed where the message of one of its assertions opens with the id, with the
+rest of that message. *How*: **unit** drives the code alone, **property** draws inputs with
+Hypothesis, **stateful** runs random sequences in lockstep with the integer mirror, **attack** is a
+known attack, **proof** holds for every input, **state diff** reads the words that transactions
+wrote, **shared check** is called by many tests, **integration** and **fork** run on a node.
 """
 
 
@@ -230,7 +230,7 @@ def _section(invariant: Invariant, assertions: list[Assertion]) -> str:
 
 def main(root: Path = ROOT) -> int:
     """Write the page, or with `--check` return 1 if it is not what would be written."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if it differs")
     check_only = parser.parse_args().check
 

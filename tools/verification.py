@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from verification.sources import PROOFS, digest_of_sources
+
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "verification"
 PAGE = ROOT / "docs" / "verification.md"
@@ -36,10 +38,12 @@ drew; mutants ask whether any of it would notice a fault.
 `make fuzz STEPS=1_000_000` plays the compiled vault and the integer mirror (ringfence/math) in
 lockstep through every entry point and compares every word, return value, revert reason and what
 the events carry after each call, their topics after one successful call in ten and each that costs
-lenders; {anvil_share} of the episodes run on anvil besides, where logs with topics, gas and each
+lenders; {anvil_share} of the steps run on anvil besides, where logs with topics, gas and each
 conditional jump by program counter are compared too ([why](adr/0007-fuzzing.md)). A difference is
 cut down to the calls that suffice and printed as a test. `make test` plays a smaller share, CI two
-minutes. A step is a call of the vault or something around it: time, a price, a gift.
+minutes; a run of a million steps or more leaves its figures. A step is a call of the vault or
+something around it: time, a price, a gift. A branch that is called not reached may have been taken
+where nobody looked. {fuzz_state}
 
 {fuzz}
 
@@ -58,7 +62,7 @@ a command starts in a process of its own: one rehearsal of a deployment.
 unknown words; **integers** are lemmas about the mirror's own functions, run on unbounded
 integers, which random calls tie to the bytecode. Each proof must also refute the same claim about
 code broken on purpose: on bytecode as a property of its own, `.broken`, and a lemma in its own run.
-{proved}
+{proved} {proofs_state}
 
 {proofs}
 
@@ -67,7 +71,7 @@ code broken on purpose: on bytecode as a property of its own, `.broken`, and a l
 `make mutants` changes one thing in a source, compiles it, and asks whether the tests notice
 ([how](adr/0009-mutants.md)). Mutants with the bytecode of another, or of the contract, are
 dropped; strata are functions. Seed {seed}; {mutants:,} mutants in {functions} functions;
-{mutant_seconds:,.0f} s on {mutant_machine}.
+{mutant_seconds:,.0f} s on {mutant_machine}. {mutants_state}
 
 {rates}
 
@@ -177,6 +181,12 @@ def _survivors(figures: dict[str, Any]) -> str:
     return _table(("survivor", "before", "after", "argued equivalent"), rows)
 
 
+def _state(figures: dict[str, Any], *patterns: str) -> str:
+    if figures.get("sources") == digest_of_sources(*patterns):
+        return "The sources have not changed since."
+    return "**The sources have changed since: run it again.**"
+
+
 def page() -> str:
     """Return the page's text."""
     fuzz, proofs, mutants = _read("fuzz"), _read("proofs"), _read("mutants")
@@ -192,12 +202,15 @@ def page() -> str:
         mutant_machine=mutants["machine"],
         rates=_rates(mutants),
         survivors=_survivors(mutants),
+        fuzz_state=_state(fuzz),
+        proofs_state=_state(proofs, PROOFS),
+        mutants_state=_state(mutants),
     )
 
 
 def main() -> int:
     """Write the page, or with `--check` return 1 if it is not what would be written."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if it differs")
     text = page()
     if not parser.parse_args().check:

@@ -19,14 +19,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typing_extensions import override
 
+from ringfence.evm.artifacts import ROOT
 from tests.support.model.play import BrokenRunError, Record
 from verification.fuzz.coverage import Coverage
 from verification.fuzz.episodes import Episode, episodes, run
 from verification.fuzz.regression import regression_test
+from verification.sources import digest_of_sources
 
 PROGRAM = "python -m verification.fuzz"
 LINE_SECONDS = 15.0
 MOST_WORKERS = 64
+FIGURES = ROOT / "verification" / "fuzz.json"
+WORTH_KEEPING = 1_000_000
+"""Steps from which on a run's figures take the place of the last ones."""
 
 Outcome = tuple[Episode, Record | BrokenRunError]
 
@@ -34,7 +39,7 @@ Outcome = tuple[Episode, Record | BrokenRunError]
 class _Parser(argparse.ArgumentParser):
     @override
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"fuzz: {message}; see {PROGRAM} --help\n")
+        self.exit(2, f"fuzz: {message}; try make fuzz STEPS=200_000\n")
 
 
 def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
@@ -42,9 +47,10 @@ def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
         try:
             number = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {what}") from None
+            number = least - 1
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{number} {what} (limits {least} and {most})")
+            limits = f"(limits {least:,} and {most:,})"
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {what} {limits}")
         return number
 
     return read
@@ -52,17 +58,20 @@ def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; exits with one line when it is wrong."""
-    parser = _Parser(prog=PROGRAM, description=__doc__)
-    steps, seed = _whole(1, 10**9, "steps"), _whole(0, 2**31, "for a seed")
+    parser = _Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
+    steps, seed = _whole(1, 10**9, "of steps"), _whole(0, 2**31, "for a seed")
     parser.add_argument("--steps", type=steps, required=True, help="random calls, 1_000_000 say")
     parser.add_argument("--seed", type=seed, default=1, help="the same seed plays the same run")
-    parser.add_argument("--workers", type=_whole(1, MOST_WORKERS, "workers"), default=2)
+    parser.add_argument(
+        "--workers", type=_whole(1, MOST_WORKERS, "of processes"), default=2, help="processes"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser.parse_args(arguments)
 
 
 def _stop_cleanly() -> None:
-    """Let a worker that is told to stop take its anvil down with it."""
+    """Let a worker that is told to stop take its anvil down with it; an interrupt is not for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
@@ -154,10 +163,13 @@ def main(arguments: list[str]) -> int:
         "seconds": round(seconds, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "steps_a_second": round(result.steps / seconds),
+        "sources": digest_of_sources(),
         "machine": f"{multiprocessing.cpu_count()} cores, {platform.machine()}",
         "versions": {name: version(name) for name in ("vyper", "verbs", "py-evm")}
         | {"python": platform.python_version()},
     }
+    if options.steps >= WORTH_KEEPING:
+        FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
@@ -168,4 +180,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("fuzz: interrupted; the same seed starts over")

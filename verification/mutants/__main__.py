@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
 import json
 import os
@@ -26,7 +27,6 @@ from verification.mutants.run import (
     Pool,
     Progress,
     all_mutants,
-    digest_of_sources,
     go_through,
     in_sample_order,
     originals_of,
@@ -44,6 +44,7 @@ from verification.mutants.verdict import (
     read_equivalents,
     without_duplicates,
 )
+from verification.sources import digest_of_sources
 
 RESULT = ROOT / "verification" / "mutants.json"
 AIM = 0.95
@@ -53,7 +54,12 @@ Results = list[tuple[Mutant, Result]]
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="verification.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="verification.mutants",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--sample", type=int, default=LEAST_SAMPLE, help="mutants to try")
     parser.add_argument("--all", action="store_true", help="try every mutant")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
@@ -61,17 +67,20 @@ def _arguments() -> argparse.Namespace:
         "--only", metavar="FILE", help="one source below contracts/; writes nothing"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
-    parser.add_argument("--fresh", action="store_true", help="forget an interrupted run")
+    parser.add_argument("--fresh", action="store_true", help="forget what out/mutants/ knows")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     if options.only is not None and options.only not in TARGET_OF:
-        parser.error(
-            f"--only {options.only} is no source that is mutated; give one of: "
-            + ", ".join(TARGET_OF)
+        near = difflib.get_close_matches(options.only, TARGET_OF, n=1, cutoff=0)
+        parser.exit(
+            2,
+            f"make mutants: --only {options.only} is no source that is mutated, of "
+            f"{len(TARGET_OF)} below contracts/; is it {near[0]}?\n",
         )
     for name in ("sample", "workers"):
         if getattr(options, name) <= 0:
-            parser.error(f"--{name} is {getattr(options, name)} (limit: 1 or more); give more")
+            value = getattr(options, name)
+            parser.exit(2, f"make mutants: --{name} is {value} (limit: 1 or more); give more\n")
     return options
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import signal
@@ -13,11 +12,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
-from ringfence.evm.artifacts import ROOT, find_source
+from ringfence.evm.artifacts import find_source
 from verification.mutants.build import compile_mutant, digest
 from verification.mutants.edits import Mutant, mutants_of
 from verification.mutants.suite import KILLED, SURVIVED, TESTED, TIMEOUT, Result, Suite, target_of
-from verification.mutants.targets import CONTRACTS, Target
+from verification.mutants.targets import Target
 
 
 class MutantsError(Exception):
@@ -44,15 +43,6 @@ def in_sample_order(mutants: list[Mutant], seed: int) -> list[Mutant]:
         for rank, mutant in enumerate(drawn):
             placed.append(((rank + offset) / len(drawn) if rank else offset - 1, mutant))
     return [mutant for _, mutant in sorted(placed)]
-
-
-def digest_of_sources() -> str:
-    """Names the state of the contracts that a progress file belongs to."""
-    total = hashlib.sha256()
-    for path in sorted(CONTRACTS.rglob("*.vy*")):
-        if "testing" not in path.parts:
-            total.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    return total.hexdigest()[:16]
 
 
 class Progress:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rich.console import Console
@@ -27,10 +28,13 @@ from rich.progress import Progress
 
 from verification.proofs.property import Property, Verdict
 from verification.proofs.worker import work
+from verification.sources import PROOFS, digest_of_sources
 
 _FIGURES = Path(__file__).resolve().parents[1] / "proofs.json"
 _PACKAGES = ("verification.proofs.bytecode", "verification.proofs.lemmas")
 _WORKERS = 2
+_RUNNING: set[BaseProcess] = set()
+"""What an interrupt has to end: the workers themselves do not listen to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def run_one(module: str, claim: Property) -> Outcome:
     worker = context.Process(target=work, args=(module, claim.id, sender))
     start = time.monotonic()
     worker.start()
+    _RUNNING.add(worker)
     sender.close()
     verdict = Verdict("unfinished", f"not done within {claim.limit:g} s")
     try:
@@ -93,6 +98,7 @@ def run_one(module: str, claim: Property) -> Outcome:
     finally:
         worker.kill()
         worker.join()
+        _RUNNING.discard(worker)
     return Outcome(claim, verdict, time.monotonic() - start)
 
 
@@ -115,10 +121,20 @@ def run_all(chosen: Iterable[tuple[str, Property]], console: Console) -> list[Ou
     ):
         bar = progress.add_task("proofs", total=len(todo))
         done = []
-        for future in as_completed(pool.submit(run_one, *each) for each in todo):
-            done.append(future.result())
-            progress.console.print(_line(done[-1]), markup=False, highlight=False, soft_wrap=True)
-            progress.advance(bar)
+        try:
+            for future in as_completed([pool.submit(run_one, *each) for each in todo]):
+                done.append(future.result())
+                line = _line(done[-1])
+                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                progress.advance(bar)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in tuple(_RUNNING):
+                worker.kill()
+            sys.exit(
+                f"make prove: interrupted after {len(done)} of {len(todo)} properties, nothing is "
+                "written; run it again, or a part of it: make prove ONLY='PACK*'"
+            )
     return sorted(done, key=lambda outcome: outcome.claim.id)
 
 
@@ -136,6 +152,7 @@ def _report(outcomes: Sequence[Outcome], seconds: float) -> dict[str, object]:
     return {
         "seconds": round(seconds, 1),
         "workers": _WORKERS,
+        "sources": digest_of_sources(PROOFS),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {
             "python": platform.python_version(),
@@ -147,15 +164,20 @@ def _report(outcomes: Sequence[Outcome], seconds: float) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m verification.proofs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m verification.proofs", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--only", metavar="PATTERN", help="ids that match, as 'ISO-1*'")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
     claims = discover()
     chosen = [claims[name] for name in claims if fnmatch.fnmatchcase(name, options.only or "*")]
     if not chosen:
-        ids = ", ".join(claims)
-        sys.stderr.write(f"no property matches {options.only!r}; there are {ids}\n")
+        families = ", ".join(sorted({name.partition(".")[0] for name in claims}))
+        sys.stderr.write(
+            f"make prove: {options.only!r} matches none of {len(claims)} properties; they begin "
+            f"with {families}; try ONLY='PACK*'\n"
+        )
         return 2
     console = Console(stderr=options.json)
     start = time.monotonic()

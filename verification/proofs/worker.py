@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -13,6 +14,7 @@ from verification.proofs.property import Property, Verdict
 
 def work(module: str, claim_id: str, answer: Connection) -> None:
     """Run one property of the module and send its verdict."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
     sys.setrecursionlimit(10_000)
     claims: Sequence[Property] = importlib.import_module(module).PROPERTIES

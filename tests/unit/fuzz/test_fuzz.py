@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from ringfence.evm.artifacts import Artifact, load
+from ringfence.evm.artifacts import ROOT, Artifact, load
 from tests.support.broken import Break, load_broken
 from tests.support.model import pair, play, twin
 from tests.support.model.play import BrokenRunError, Ground
@@ -147,9 +152,12 @@ def test_main__an_excluded_branch_was_reached__is_an_error(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--steps", "many"], "'many' is no whole number of steps"),
-        (["--steps", "0"], "0 steps (limits 1 and 1000000000)"),
-        (["--steps", "9", "--workers", "0"], "0 workers (limits 1 and 64)"),
+        (["--steps", "many"], "'many' is no whole number of steps (limits 1 and 1,000,000,000)"),
+        (["--steps", "0"], "'0' is no whole number of steps (limits 1 and 1,000,000,000)"),
+        (
+            ["--steps", "9", "--workers", "0"],
+            "'0' is no whole number of processes (limits 1 and 64",
+        ),
         ([], "the following arguments are required: --steps"),
     ],
 )
@@ -162,3 +170,19 @@ def test_main__bad_arguments__gives_one_line(
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_command__interrupted__says_so_in_one_line() -> None:
+    command = [sys.executable, "-m", "verification.fuzz", "--steps", "1_000_000", "--seed", "3"]
+    run = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stderr is not None
+    first = run.stderr.readline()
+    os.killpg(run.pid, signal.SIGINT)
+    _, rest = run.communicate(timeout=60)
+    assert first.startswith("fuzz: "), first
+    assert rest == "fuzz: interrupted; the same seed starts over\n"
+    assert run.returncode == 1
+    with pytest.raises(ProcessLookupError):
+        os.killpg(run.pid, 0)
