@@ -115,8 +115,13 @@ def test_close__min_paid_beyond_all__reverts(stage: Stage, market: Market) -> No
     more = market.slot(ID).collateral + 1
     with changes_nothing(stage), reverts("not enough collateral"):
         stage.close(market, exact_in=False, min_paid=more)
-    with changes_nothing(stage), reverts("min_paid exceeds its width"):
-        stage.close(market, exact_in=True, min_paid=MAX_UINT256)
+    for min_paid, reason in (
+        (2**255 - 1, "bought is below the limit"),
+        (2**255, "min_paid exceeds its width"),
+        (MAX_UINT256, "min_paid exceeds its width"),
+    ):
+        with changes_nothing(stage), reverts(reason):
+            stage.close(market, exact_in=True, min_paid=min_paid)
 
 
 @EITHER_WAY
