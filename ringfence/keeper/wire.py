@@ -1,0 +1,115 @@
+"""What a node says about the chain, as JSON-RPC carries it: headers, logs, bloom filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import Protocol, Self, TypeAlias, TypeVar
+
+from eth_utils.crypto import keccak
+
+from ringfence.errors import RingfenceError
+from ringfence.evm.rpc import Json, Request, RpcError
+
+Filter: TypeAlias = Mapping[bytes, Iterable[bytes]]
+"""Address -> first topics: which logs are wanted."""
+
+_T = TypeVar("_T")
+
+
+class WireError(RingfenceError):
+    """A node said something that no node may say."""
+
+
+class Rpc(Protocol):
+    """A way to one node or to several."""
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Return each request's result, or its error, in their order; raise nothing."""
+
+
+def _parsed(what: str, parse: Callable[[], _T]) -> _T:
+    try:
+        return parse()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WireError(f"the node sent a {what} that cannot be read: {error!r}") from error
+
+
+def unhex(text: str, size: int) -> bytes:
+    """Return the bytes of "0x..." data; raise ValueError when they are not `size`."""
+    raw = bytes.fromhex(text[2:])
+    if len(raw) != size:
+        raise ValueError(f"{len(raw)} bytes, not {size}")
+    return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block's header: hashes of 32 bytes, unix seconds, the bloom filter as one number."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    timestamp: int
+    bloom: int = field(repr=False)
+
+    @classmethod
+    def parse(cls, block: Json) -> Self:
+        """Return the header of what eth_getBlockBy... answered; raise WireError."""
+        return _parsed(
+            "block",
+            lambda: cls(
+                int(block["number"], 16),
+                unhex(block["hash"], 32),
+                unhex(block["parentHash"], 32),
+                int(block["timestamp"], 16),
+                int.from_bytes(unhex(block["logsBloom"], 256)),
+            ),
+        )
+
+    def may_hold(self, address: bytes, topic: bytes) -> bool:
+        """Return whether the block may hold a log of this address and topic; no means no."""
+        mask = _bloom_mask(address) | _bloom_mask(topic)
+        return self.bloom & mask == mask
+
+
+@lru_cache(maxsize=65_536)
+def _bloom_mask(entry: bytes) -> int:
+    """Return the three bits of 2,048 that an address or a topic sets (yellow paper, 4.4.1)."""
+    digest = keccak(entry)
+    mask = 0
+    for start in (0, 2, 4):
+        mask |= 1 << (int.from_bytes(digest[start : start + 2]) & 2_047)
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One event as the chain keeps it, and where: `place` is (block number, index in it)."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+    place: tuple[int, int]
+    block_hash: bytes
+
+
+def parse_logs(answer: Json) -> list[LogEntry]:
+    """Return what eth_getLogs answered; raise WireError when it is unreadable or out of order."""
+    logs = _parsed("log", lambda: [_parse_log(log) for log in answer])
+    for one, following in pairwise(logs):
+        if one.place >= following.place:
+            raise WireError(f"the node sent log {following.place} after log {one.place}")
+    return logs
+
+
+def _parse_log(log: Json) -> LogEntry:
+    return LogEntry(
+        unhex(log["address"], 20),
+        tuple([unhex(topic, 32) for topic in log["topics"]]),
+        bytes.fromhex(log["data"][2:]),
+        (int(log["blockNumber"], 16), int(log["logIndex"], 16)),
+        unhex(log["blockHash"], 32),
+    )
