@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.support.chain",
     "tests.support.state_diff",
     "tests.support.node_sweep",
+    "tests.support.postgres",
 ]
 
 # The same examples on every run, and no verdict from a busy machine's clock.

@@ -1,0 +1,91 @@
+"""The tables of the keeper's store, and the databases that hold them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+SCHEMA = "1"
+
+TABLES = MetaData()
+
+
+def _binary(name: str, size: int, *, key: bool = False, nullable: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary(size), primary_key=key, nullable=nullable)
+
+
+def _number(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=False)
+
+
+META = Table(
+    "meta",
+    TABLES,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+BLOCKS = Table(
+    "blocks",
+    TABLES,
+    _number("number", key=True),
+    _binary("hash", 32),
+    _binary("parent_hash", 32),
+    _number("timestamp"),
+)
+VAULTS = Table(
+    "vaults",
+    TABLES,
+    _binary("address", 20, key=True),
+    Column("index", Integer, nullable=False, unique=True),
+    _number("created_block"),
+    Column("parameters", JSON, nullable=False),
+)
+POSITIONS = Table(
+    "positions",
+    TABLES,
+    _binary("vault", 20, key=True),
+    _binary("position_id", 32, key=True),
+    _binary("word", 32),
+    sqlite_with_rowid=False,
+)
+# The word that a position had before a block; NULL where there was none.
+UNDO = Table(
+    "undo",
+    TABLES,
+    _number("number", key=True),
+    _binary("vault", 20, key=True),
+    _binary("position_id", 32, key=True),
+    _binary("word", 32, nullable=True),
+    sqlite_with_rowid=False,
+)
+
+
+def open_database(url: str) -> Engine:
+    """Return the database at an SQLAlchemy URL, its transactions set up; raise SQLAlchemyError."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        # The driver's own transactions leave statements out; ours hold every one of them.
+        @event.listens_for(engine, "connect")
+        def _connect(connection: DBAPIConnection, _record: object) -> None:
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
