@@ -131,7 +131,7 @@ class Store:
             query = select(VAULTS.c.address).order_by(VAULTS.c.index)
             return list(connection.execute(query).scalars())
 
-    def load(self) -> Iterator[tuple[Vault, bytes, bytes]]:
+    def load(self) -> Iterator[tuple[Vault, bytearray, bytearray]]:
         """Yield each vault with its positions' ids and words, 32 bytes each, in the ids' order."""
         with self._transaction() as connection:
             for vault in connection.execute(select(VAULTS).order_by(VAULTS.c.index)).all():
@@ -146,7 +146,7 @@ class Store:
                     some_ids, some_words = zip(*page, strict=True)
                     ids += b"".join(some_ids)
                     words += b"".join(some_words)
-                yield Vault(**vault._mapping), bytes(ids), bytes(words)
+                yield Vault(**vault._mapping), ids, words
 
     # Changes
 
