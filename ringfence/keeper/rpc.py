@@ -1,0 +1,56 @@
+"""The way to one node, by web3.py's provider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import ClientError, ClientTimeout
+from web3 import AsyncHTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
+
+from ringfence.evm.rpc import Json, Request, RpcError
+
+# The latter three are what web3.py makes of an answer that is no JSON-RPC.
+_FAILURES = (
+    ClientError,
+    Web3Exception,
+    TimeoutError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+
+
+class Web3Rpc:
+    """JSON-RPC in batches over HTTP; whatever goes wrong is an answer, not an exception."""
+
+    def __init__(self, url: str, *, timeout: float = 30) -> None:
+        """`timeout` is what a batch may take, seconds."""
+        limit = ClientTimeout(total=timeout)
+        self._provider = AsyncHTTPProvider(url, request_kwargs={"timeout": limit})
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Return each request's result, or its error, in their order."""
+        calls = [(RPCEndpoint(method), params) for method, params in requests]
+        try:
+            answers = await self._provider.make_batch_request(calls)
+        except _FAILURES as error:
+            return [RpcError(method, f"no answer: {error!r}", None) for method, _ in requests]
+        if not isinstance(answers, list) or len(answers) != len(requests):
+            told = f"no answer of its own: {answers}"
+            return [RpcError(method, told, None) for method, _ in requests]
+        return [
+            _result(method, answer) for (method, _), answer in zip(requests, answers, strict=True)
+        ]
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._provider.disconnect()
+
+
+def _result(method: str, answer: Json) -> Json | RpcError:
+    if not isinstance(answer, dict) or "result" not in answer:
+        return RpcError(method, str(answer), None)
+    return answer["result"]
