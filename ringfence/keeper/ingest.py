@@ -1,0 +1,283 @@
+"""Brings the store to a head of the chain: forward, and back where the chain was reorganised."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+from ringfence.errors import RingfenceError
+from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.events import (
+    CREATED_TOPIC,
+    SLOT_TOPICS,
+    Changes,
+    EventError,
+    SlotWritten,
+    Vault,
+    decode,
+)
+from ringfence.keeper.store import Store
+from ringfence.keeper.wire import Header, LogEntry, Rpc, WireError, parse_logs
+
+_ATTEMPTS = 3
+_FIRST_SPAN, _LARGEST_SPAN = 1_000, 10_000
+"""Blocks that are asked for at once."""
+_MANY_LOGS = 10_000
+"""Logs in an answer at which the next one is asked to be smaller."""
+
+_BAD_ANSWER = (RpcError, WireError, EventError)
+_T = TypeVar("_T")
+
+Wanted: TypeAlias = Mapping[bytes, Sequence[bytes]]
+"""Address -> first topics: the logs that are asked for."""
+Fetch: TypeAlias = Callable[[Wanted], Awaitable[list[LogEntry]]]
+
+
+class IngestError(RingfenceError):
+    """The chain could not be read, or has left the store behind; the store is as it was."""
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()
+
+
+def _logs_request(wanted: Wanted, where: Mapping[str, str]) -> Request:
+    topics = sorted({topic for topics in wanted.values() for topic in topics})
+    return "eth_getLogs", [
+        {"address": [*map(_hex, wanted)], "topics": [[*map(_hex, topics)]], **where}
+    ]
+
+
+class Ingest:
+    """Reads one deployment's chain into its store.
+
+    Blocks deeper than the store's window count as final and are read by ranges, the others one by
+    one, each by its hash. `false_alarms` counts the blocks whose bloom filter named a log that was
+    not there when the node was asked again either.
+    """
+
+    def __init__(self, rpc: Rpc, store: Store) -> None:
+        self._rpc = rpc
+        self._store = store
+        self._span = _FIRST_SPAN
+        self.false_alarms = 0
+
+    async def advance(self, head: Header) -> AsyncIterator[Changes]:
+        """Bring the store to `head`; yield what each step changed, once it is in the store.
+
+        A head that the store has passed is one of a node that lags: nothing is undone for it.
+        Raises IngestError; what was yielded before stands, and the next call goes on from there.
+        """
+        if self._store.cursor() is None:
+            await self._begin(head)
+        cursor, lowest = self._store.cursor(), self._store.lowest()
+        if cursor is None or lowest is None or head.number < lowest:
+            return
+        if self._store.hash_at(head.number) == head.hash:
+            return
+        final = head.number - self._store.window
+        if cursor < final:
+            ancestor = await self._ancestor(cursor, lowest)
+            if ancestor < cursor:
+                yield self._store.undo_to(ancestor)
+            async for changes in self._read_ranges(ancestor, final):
+                yield changes
+            cursor = final
+        path = await self._path(head)
+        if path[0].number <= cursor:
+            yield self._store.undo_to(path[0].number - 1)
+        for header in path:
+            yield await self._read_block(header)
+
+    async def _begin(self, head: Header) -> None:
+        """Put the block before the first one into a new store: a branch may start there."""
+        first = self._store.deployment.first_block
+        if head.number >= first:
+            self._store.apply(await self._header_at(max(first - 1, 0)), (), {})
+
+    # Headers
+
+    async def _header_at(self, number: int) -> Header:
+        def read(answers: Sequence[Json]) -> Header:
+            return _header(answers[0], number)
+
+        request = "eth_getBlockByNumber", [hex(number), False]
+        return await self._ask(f"the header of block {number}", [request], read)
+
+    async def _header_of(self, block_hash: bytes, number: int) -> Header:
+        def read(answers: Sequence[Json]) -> Header:
+            return _header(answers[0], number, block_hash)
+
+        request = "eth_getBlockByHash", [_hex(block_hash), False]
+        return await self._ask(f"the header of block {number}", [request], read)
+
+    async def _ancestor(self, cursor: int, lowest: int) -> int:
+        """Return the last block in the store that is the chain's, by number."""
+        for number in range(cursor, lowest - 1, -1):
+            if (await self._header_at(number)).hash == self._store.hash_at(number):
+                return number
+        raise self._too_deep(lowest)
+
+    async def _path(self, head: Header) -> list[Header]:
+        """Return the headers from the one above the last common block up to the head."""
+        path, lowest = [head], self._store.lowest() or 0
+        while self._store.hash_at(path[-1].number - 1) != path[-1].parent_hash:
+            if path[-1].number <= lowest + 1:
+                raise self._too_deep(lowest)
+            path.append(await self._header_of(path[-1].parent_hash, path[-1].number - 1))
+        return path[::-1]
+
+    def _too_deep(self, lowest: int) -> IngestError:
+        return IngestError(
+            f"the chain is not the store's, back to block {lowest}, the lowest that the store "
+            f"{self._store.name} can go back to (window {self._store.window}); check the node, or "
+            "delete the store and read the chain anew, with a larger window"
+        )
+
+    # Steps
+
+    async def _read_ranges(self, cursor: int, final: int) -> AsyncIterator[Changes]:
+        """Read final blocks in ranges as large as the node takes."""
+        failures = 0
+        while cursor < final:
+            last = min(cursor + self._span, final)
+            try:
+                header, changes, size = await self._read_range(cursor + 1, last)
+            except _BAD_ANSWER as error:
+                failures += last == cursor + 1
+                if failures == _ATTEMPTS:
+                    raise IngestError(f"block {last} could not be read: {error}") from error
+                self._span = max(1, (last - cursor) // 2)
+                continue
+            self._store.apply(header, changes.vaults, changes.words, final=True)
+            yield changes
+            cursor, failures = last, 0
+            if size > _MANY_LOGS:
+                self._span = max(1, self._span // 2)
+            else:
+                self._span = min(self._span + self._span // 4 + 1, _LARGEST_SPAN)
+
+    async def _read_range(self, first: int, last: int) -> tuple[Header, Changes, int]:
+        """Return the last block's header, what the range changed, and how many logs said so."""
+        headers: list[Header] = []
+        size = 0
+
+        async def fetch(wanted: Wanted) -> list[LogEntry]:
+            nonlocal size
+            # In one batch: a node that is behind, whose logs would lack, has no such header.
+            where = {"fromBlock": hex(first), "toBlock": hex(last)}
+            header = "eth_getBlockByNumber", [hex(last), False]
+            answers = await self._rpc.batch([_logs_request(wanted, where), header])
+            answer, block = _results(answers)
+            headers.append(_header(block, last))
+            logs = _wanted_logs(answer, wanted)
+            for log in logs:
+                number = log.place[0]
+                ours = log.block_hash == headers[0].hash
+                if not first <= number <= last or ours != (number == last):
+                    raise WireError(f"log {log.place} is not of blocks {first} to {last}")
+            size += len(logs)
+            return logs
+
+        changes = await self._collect(fetch)
+        if headers[0] != headers[-1]:
+            raise WireError(f"block {last} became another while it was read")
+        return headers[0], changes, size
+
+    async def _read_block(self, header: Header) -> Changes:
+        async def fetch(wanted: Wanted) -> list[LogEntry]:
+            logs = await self._block_logs(header, wanted)
+            if _seems_to_miss(header, wanted, logs):
+                more = await self._block_logs(header, wanted)
+                merged = {log.place: log for log in (*logs, *more)}
+                logs = [merged[place] for place in sorted(merged)]
+                self.false_alarms += _seems_to_miss(header, wanted, logs)
+            return logs
+
+        try:
+            changes = await self._collect(fetch)
+        except _BAD_ANSWER as error:
+            raise IngestError(f"block {header.number} could not be read: {error}") from error
+        self._store.apply(header, changes.vaults, changes.words)
+        return changes
+
+    async def _block_logs(self, header: Header, wanted: Wanted) -> list[LogEntry]:
+        def read(answers: Sequence[Json]) -> list[LogEntry]:
+            logs = _wanted_logs(answers[0], wanted)
+            for log in logs:
+                if (log.block_hash, log.place[0]) != (header.hash, header.number):
+                    raise WireError(f"log {log.place} is not of block {_hex(header.hash)}")
+            return logs
+
+        request = _logs_request(wanted, {"blockHash": _hex(header.hash)})
+        return await self._ask(f"the logs of block {header.number}", [request], read)
+
+    async def _collect(self, fetch: Fetch) -> Changes:
+        """Return what the logs say, those of vaults that they say are new included."""
+        known = self._store.addresses()
+        factory = self._store.deployment.factory
+        records = [
+            *map(
+                decode,
+                await fetch({factory: (CREATED_TOPIC,), **dict.fromkeys(known, SLOT_TOPICS)}),
+            )
+        ]
+        vaults = tuple([one for one in records if isinstance(one, Vault)])
+        for index, vault in enumerate(vaults, len(known)):
+            if vault.index != index:
+                raise WireError(f"vault {vault.index} was created, but vault {index} is not known")
+        if vaults:
+            new = dict.fromkeys([vault.address for vault in vaults], SLOT_TOPICS)
+            records += map(decode, await fetch(new))
+        written = [one for one in records if isinstance(one, SlotWritten)]
+        return Changes(
+            vaults=vaults, words={(one.vault, one.position_id): one.word for one in written}
+        )
+
+    async def _ask(
+        self, what: str, requests: Sequence[Request], read: Callable[[Sequence[Json]], _T]
+    ) -> _T:
+        """Return what `read` makes of the answers; ask again when they cannot be used."""
+        attempts = _ATTEMPTS
+        while True:
+            try:
+                return read(_results(await self._rpc.batch(requests)))
+            except _BAD_ANSWER as error:
+                attempts -= 1
+                if not attempts:
+                    raise IngestError(f"{what} could not be read: {error}") from error
+
+
+def _results(answers: Sequence[Json | RpcError]) -> Sequence[Json]:
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise answer
+    return answers
+
+
+def _header(answer: Json, number: int, block_hash: bytes | None = None) -> Header:
+    """Return the header that was asked for; raise WireError for another or for none."""
+    if answer is None:
+        raise WireError(f"the node does not have block {number}")
+    header = Header.parse(answer)
+    if header.number != number or block_hash not in (None, header.hash):
+        raise WireError(f"the node sent block {header.number} for block {number}")
+    return header
+
+
+def _wanted_logs(answer: Json, wanted: Wanted) -> list[LogEntry]:
+    logs = parse_logs(answer)
+    for log in logs:
+        if not log.topics or log.topics[0] not in wanted.get(log.address, ()):
+            raise WireError(f"log {log.place} of {_hex(log.address)} was not asked for")
+    return logs
+
+
+def _seems_to_miss(header: Header, wanted: Wanted, logs: Sequence[LogEntry]) -> bool:
+    """Return whether the bloom filter names an address with a topic of which there is no log."""
+    there = {(log.address, log.topics[0]) for log in logs}
+    return any(
+        header.may_hold(address, topic) and (address, topic) not in there
+        for address, topics in wanted.items()
+        for topic in topics
+    )
