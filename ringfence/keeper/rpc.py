@@ -15,12 +15,14 @@ from ringfence.evm.rpc import Json, Request, RpcError
 _FAILURES = (
     ClientError,
     Web3Exception,
-    TimeoutError,
     OSError,
     ValueError,
     TypeError,
     AttributeError,
 )
+
+_TOLD = 200
+"""Characters of an answer that an error repeats."""
 
 
 class Web3Rpc:
@@ -37,9 +39,11 @@ class Web3Rpc:
         try:
             answers = await self._provider.make_batch_request(calls)
         except _FAILURES as error:
-            return [RpcError(method, f"no answer: {error!r}", None) for method, _ in requests]
+            # Its words would carry the URL, and the URL may carry a key.
+            told = f"no answer: {type(error).__name__} {getattr(error, 'status', '')}".rstrip()
+            return [RpcError(method, told, None) for method, _ in requests]
         if not isinstance(answers, list) or len(answers) != len(requests):
-            told = f"no answer of its own: {answers}"
+            told = f"no answer of its own: {str(answers)[:_TOLD]}"
             return [RpcError(method, told, None) for method, _ in requests]
         return [
             _result(method, answer) for (method, _), answer in zip(requests, answers, strict=True)

@@ -97,11 +97,12 @@ def test_batch__no_answer_to_each__an_error_for_each(
 ) -> None:
     url, handler = node
     handler.status, handler.body = status, body
-    answers = ask(url)
+    answers = ask(f"{url}/v2/secret")
     assert len(answers) == 2
     for answer, (method, _params) in zip(answers, TWO, strict=True):
         assert isinstance(answer, RpcError)
         assert str(answer).startswith(f"{method}: no answer")
+        assert "secret" not in str(answer)
 
 
 def test_batch__an_answer_without_a_result__an_error_for_that_one(
