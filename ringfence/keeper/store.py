@@ -106,7 +106,9 @@ class Store:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"the store {self.name} failed: {error}") from error
+            # The driver's own words: SQLAlchemy's carry the statement and what goes into it.
+            told = getattr(error, "orig", None) or error
+            raise StoreError(f"the store {self.name} failed: {told}") from error
 
     # Looks
 
@@ -132,7 +134,10 @@ class Store:
             return list(connection.execute(query).scalars())
 
     def load(self) -> Iterator[tuple[Vault, bytearray, bytearray]]:
-        """Yield each vault with its positions' ids and words, 32 bytes each, in the ids' order."""
+        """Yield each vault with its positions' ids and words, 32 bytes each, in the ids' order.
+
+        One transaction: nothing else gets at the store before the last one is taken.
+        """
         with self._transaction() as connection:
             for vault in connection.execute(select(VAULTS).order_by(VAULTS.c.index)).all():
                 query = (

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from eth_utils.crypto import keccak
 
 from ringfence.errors import RingfenceError
 from ringfence.evm.rpc import Json, Request, RpcError
-
-Filter: TypeAlias = Mapping[bytes, Iterable[bytes]]
-"""Address -> first topics: which logs are wanted."""
 
 _T = TypeVar("_T")
 
