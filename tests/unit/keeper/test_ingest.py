@@ -347,6 +347,7 @@ def test_advance__node_that_takes_small_ranges__finds_the_size(
     follower.follow()
     follower.check()
     assert sizes[0] > 20
+    assert sizes[1] == sizes[0] // 2
     # Halved until it fits, then grown again, a little at a time.
     assert max(sizes[10:]) in (6, 7)
     assert sum(size > 5 for size in sizes[10:]) < len(sizes[10:]) / 2
@@ -449,6 +450,78 @@ def test_advance__log_of_something_else__refused(
     with pytest.raises(IngestError, match=reason):
         follower.follow()
     assert follower.stored() == before
+    follower.spoil = honest
+    follower.follow()
+    follower.check()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"blockNumber": "0xffff"},
+        {"blockNumber": "0x0"},
+        {"blockHash": "the last one's"},
+        {"blockHash": "0x" + "77" * 32, "blockNumber": "the last one's"},
+    ],
+    ids=["above", "below", "hash of the last", "number of the last"],
+)
+def test_advance__log_outside_its_range__refused_and_asked_for_anew(
+    chain: Chain, follower: Follower, change: dict[str, str]
+) -> None:
+    ends: list[int] = []
+
+    def spoil(requests: list[Request], answers: list[Json]) -> list[Json]:
+        if len(requests) < 2:
+            return answers
+        ends.append(int(requests[1][1][0], 16))
+        # The first answer has the creation, the second the vault's own logs.
+        if len(ends) != 2:
+            return answers
+        last = {"blockHash": answers[1]["hash"], "blockNumber": answers[1]["number"]}
+        real = {key: last[key] if "one's" in new else new for key, new in change.items()}
+        return [[answers[0][0] | real], answers[1]]
+
+    chain.mine(5)
+    follower.window, follower.spoil = 2, spoil
+    follower.follow()
+    follower.check()
+    assert ends[0] == ends[1] > ends[2]
+
+
+def test_advance__range_s_end_another_block_when_asked_again__read_anew(
+    chain: Chain, follower: Follower
+) -> None:
+    ends: list[str] = []
+
+    def spoil(requests: list[Request], answers: list[Json]) -> list[Json]:
+        if len(requests) == 2:
+            ends.append(requests[1][1][0])
+            if len(ends) == 2:
+                assert ends[0] == ends[1]
+                return [[], answers[1] | {"hash": "0x" + "77" * 32}]
+        return answers
+
+    follower.window, follower.spoil = 2, spoil
+    follower.follow()
+    follower.check()
+    assert len(ends) > 2
+
+
+def test_advance__another_header_than_the_parent_s__refused(
+    chain: Chain, follower: Follower
+) -> None:
+    follower.follow()
+    chain.top_up(1)
+    chain.top_up(2)
+
+    def spoil(requests: list[Request], answers: list[Json]) -> list[Json]:
+        if requests[0][0] == "eth_getBlockByHash":
+            return [answers[0] | {"hash": "0x" + "77" * 32}]
+        return answers
+
+    follower.spoil = spoil
+    with pytest.raises(IngestError, match="the header of block"):
+        follower.follow()
     follower.spoil = honest
     follower.follow()
     follower.check()
