@@ -77,10 +77,9 @@ def open_database(url: str) -> Engine:
     """Return the database at an SQLAlchemy URL, its transactions set up; raise SQLAlchemyError."""
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        # The driver's own transactions leave statements out; ours hold every one of them.
+        # Locked from the start: what a transaction has read stays true until it writes.
         @event.listens_for(engine, "connect")
         def _connect(connection: DBAPIConnection, _record: object) -> None:
-            connection.isolation_level = None
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
 

@@ -194,6 +194,21 @@ def test_undo_to__every_kind_of_change__exactly_as_before(store: Store) -> None:
     assert words_of(store)[B, 1] == 9
 
 
+def test_apply__another_process_in_a_transaction__waits_and_then_says_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'keeper.db'}?timeout=0.1"
+    one, other = Store(url, DEPLOYMENT), Store(url, DEPLOYMENT)
+    one.apply(header(100), [vault(block=100)], {(A, 1): 1})
+    reading = one.load()
+    next(reading)
+    with pytest.raises(StoreError, match=r"database is locked$"):
+        other.apply(header(101), [], {})
+    assert list(reading) == []
+    other.apply(header(101), [], {})
+    assert one.cursor() == 101
+    one.close()
+    other.close()
+
+
 STEPS: Mapping[str, Callable[[Store], object]] = {
     "apply": lambda store: store.apply(
         header(103), [vault(B, 1, 103)], {(A, 1): 0, (A, 2): 23, (B, 1): 5}
