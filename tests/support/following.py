@@ -194,6 +194,20 @@ def chain_on(engine: AnvilEngine) -> Iterator[Chain]:
     rpc.close()
 
 
+def old_branch(chain: Chain) -> list[Callable[[], object]]:
+    """A block each."""
+    return [lambda: chain.top_up(1), lambda: chain.close(2), lambda: chain.open(4)]
+
+
+def new_branch(chain: Chain) -> list[Callable[[], object]]:
+    return [
+        lambda: chain.open(5),
+        lambda: chain.close(3),
+        lambda: chain.top_up(2, 9),
+        lambda: chain.open(4, debt=300 * 10**6),
+    ]
+
+
 def dropping(times: int, **only: Any) -> Spoil:
     """Answers from which the logs lack, so many times, where the filter has `only` this."""
     left = times

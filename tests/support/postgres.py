@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -48,16 +47,12 @@ def postgres_server() -> Iterator[str]:
             run("pg_ctl", "-m", "immediate", "stop")
 
 
-_numbers = count()
-
-
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
-    """The SQLAlchemy URL of an empty database."""
-    database = f"test_{next(_numbers)}"
-    with psycopg.connect(host=postgres_server, user="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    return f"postgresql+psycopg://postgres@/{database}?host={postgres_server}"
+    """The SQLAlchemy URL of the server's one database, emptied."""
+    with psycopg.connect(host=postgres_server, user="postgres") as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return f"postgresql+psycopg://postgres@/postgres?host={postgres_server}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
