@@ -17,7 +17,7 @@ from ringfence.keeper.events import (
     decode,
 )
 from ringfence.keeper.store import Store
-from ringfence.keeper.wire import Header, LogEntry, Rpc, WireError, parse_logs
+from ringfence.keeper.wire import Header, LogEntry, Riders, Rpc, WireError, parse_logs
 
 _ATTEMPTS = 3
 _FIRST_SPAN, _LARGEST_SPAN = 1_000, 10_000
@@ -62,10 +62,11 @@ class Ingest:
         self._span = _FIRST_SPAN
         self.false_alarms = 0
 
-    async def advance(self, head: Header) -> AsyncIterator[Changes]:
+    async def advance(self, head: Header, riders: Riders | None = None) -> AsyncIterator[Changes]:
         """Bring the store to `head`; yield what each step changed, once it is in the store.
 
         A head that the store has passed is one of a node that lags: nothing is undone for it.
+        `riders` ride in the batch of the head's logs, if those are asked for and come at once.
         Raises IngestError; what was yielded before stands, and the next call goes on from there.
         """
         if self._store.cursor() is None:
@@ -87,7 +88,7 @@ class Ingest:
         if path[0].number <= cursor:
             yield self._store.undo_to(path[0].number - 1)
         for header in path:
-            yield await self._read_block(header)
+            yield await self._read_block(header, riders if header is head else None)
 
     async def _begin(self, head: Header) -> None:
         """Put the block before the first one into a new store: a branch may start there."""
@@ -184,9 +185,9 @@ class Ingest:
             raise WireError(f"block {last} became another while it was read")
         return headers[0], changes, size
 
-    async def _read_block(self, header: Header) -> Changes:
+    async def _read_block(self, header: Header, riders: Riders | None) -> Changes:
         async def fetch(wanted: Wanted) -> list[LogEntry]:
-            logs = await self._block_logs(header, wanted)
+            logs = await self._block_logs(header, wanted, riders)
             if _seems_to_miss(header, wanted, logs):
                 more = await self._block_logs(header, wanted)
                 merged = {log.place: log for log in (*logs, *more)}
@@ -201,7 +202,9 @@ class Ingest:
         self._store.apply(header, changes.vaults, changes.words)
         return changes
 
-    async def _block_logs(self, header: Header, wanted: Wanted) -> list[LogEntry]:
+    async def _block_logs(
+        self, header: Header, wanted: Wanted, riders: Riders | None = None
+    ) -> list[LogEntry]:
         def read(answers: Sequence[Json]) -> list[LogEntry]:
             logs = _wanted_logs(answers[0], wanted)
             for log in logs:
@@ -210,7 +213,7 @@ class Ingest:
             return logs
 
         request = _logs_request(wanted, {"blockHash": _hex(header.hash)})
-        return await self._ask(f"the logs of block {header.number}", [request], read)
+        return await self._ask(f"the logs of block {header.number}", [request], read, riders)
 
     async def _collect(self, fetch: Fetch) -> Changes:
         """Return what the logs say, those of vaults that they say are new included."""
@@ -235,15 +238,27 @@ class Ingest:
         )
 
     async def _ask(
-        self, what: str, requests: Sequence[Request], read: Callable[[Sequence[Json]], _T]
+        self,
+        what: str,
+        requests: Sequence[Request],
+        read: Callable[[Sequence[Json]], _T],
+        riders: Riders | None = None,
     ) -> _T:
-        """Return what `read` makes of the answers; ask again when they cannot be used."""
+        """Return what `read` makes of the answers; ask again when they cannot be used.
+
+        Again without riders: a batch that they make too large must not keep the answers back.
+        """
         attempts = _ATTEMPTS
         while True:
+            riding = riders.requests if riders and riders.answers is None else ()
             try:
-                return read(_results(await self._rpc.batch(requests)))
+                answers = await self._rpc.batch([*requests, *riding])
+                found = read(_results(answers[: len(requests)]))
+                if riders and riding:
+                    riders.answers = answers[len(requests) :]
+                return found
             except _BAD_ANSWER as error:
-                attempts -= 1
+                attempts, riders = attempts - 1, None
                 if not attempts:
                     raise IngestError(f"{what} could not be read: {error}") from error
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,6 +47,14 @@ _CLEAR = delete(POSITIONS).where(*_THIS_POSITION)
 
 class StoreError(RingfenceError):
     """The store is of something else, cannot be reached, or was asked for what it has not."""
+
+
+class Tip(NamedTuple):
+    """The last block that was applied; the timestamp in unix seconds."""
+
+    number: int
+    hash: bytes
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,14 @@ class Store:
         """Return the number of the last block that was applied, None at the beginning."""
         with self._transaction() as connection:
             return connection.execute(select(func.max(BLOCKS.c.number))).scalar()
+
+    def tip(self) -> Tip | None:
+        """Return the last block that was applied, None at the beginning."""
+        columns = BLOCKS.c.number, BLOCKS.c.hash, BLOCKS.c.timestamp
+        query = select(*columns).order_by(BLOCKS.c.number.desc()).limit(1)
+        with self._transaction() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Tip(*row)
 
     def lowest(self) -> int | None:
         """Return the number of the first block that can be gone back to."""

@@ -27,6 +27,14 @@ class Rpc(Protocol):
         """Return each request's result, or its error, in their order; raise nothing."""
 
 
+@dataclass(slots=True)
+class Riders:
+    """Requests that ride in the batch of a head's logs; `answers` is None while they have not."""
+
+    requests: Sequence[Request]
+    answers: Sequence[Json | RpcError] | None = None
+
+
 def _parsed(what: str, parse: Callable[[], _T]) -> _T:
     try:
         return parse()

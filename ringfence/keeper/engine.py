@@ -1,0 +1,157 @@
+"""What a keeper does on each block, its reading half: follow the chain, then say what is due.
+
+Decides nothing and signs nothing. In the steady case, where the head follows the last one, a tick
+is one JSON-RPC batch: the block's logs, and `VaultLens.market` of every vault, both by the block's
+hash. However many positions there are, it stays at that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ringfence.client.abi import interface
+from ringfence.evm.abi import AbiValue
+from ringfence.evm.errors import EncodingError
+from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.book import Book
+from ringfence.keeper.ingest import Ingest
+from ringfence.keeper.store import Store, Tip
+from ringfence.keeper.wire import Header, Riders, Rpc
+from ringfence.math.fixed_point import WAD
+
+_PAGE = 100
+"""Lens calls in a batch of their own, where they could not ride with the logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a tick saw of one vault.
+
+    `due` are ids, in rising order. `nearest` is how far the price may fall until the riskiest
+    position is due, part of the price: negative when one is, None without debt or without a price.
+    `unread` says why nothing could be seen, `unpriced` why nothing can be due, `lagging` why `due`
+    may be wrong: it is what is known, to be tried before it is sent, and may leave some out.
+    """
+
+    due: tuple[int, ...] = ()
+    nearest: float | None = None
+    unread: str | None = None
+    unpriced: str | None = None
+    lagging: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What was seen at `block`, by the vaults' 20 bytes; no block before the factory's first."""
+
+    block: Tip | None
+    vaults: Mapping[bytes, Sight] = field(default_factory=dict)
+
+    @property
+    def due(self) -> dict[bytes, tuple[int, ...]]:
+        """Return the due ids of the vaults that have some."""
+        return {vault: sight.due for vault, sight in self.vaults.items() if sight.due}
+
+    @property
+    def nearest(self) -> float | None:
+        """Return the least distance over the vaults, part of the price, None where none has one."""
+        found = [one.nearest for one in self.vaults.values() if one.nearest is not None]
+        return min(found, default=None)
+
+
+class Engine:
+    """Follows one deployment's chain and says at each block which positions are due.
+
+    `lens` is the VaultLens's 20 bytes. A tick that raises leaves nothing half done: the next one
+    goes on from what the store holds.
+    """
+
+    def __init__(self, rpc: Rpc, store: Store, lens: bytes) -> None:
+        self._rpc = rpc
+        self._store = store
+        self._lens = "0x" + lens.hex()
+        self._ingest = Ingest(rpc, store)
+        self._market = interface("VaultLens").function("market", 1)
+        self._tip: Tip | None = None
+        self._last = Tick(None)
+        self.book = Book()
+
+    async def tick(self, head: Header) -> Tick:
+        """Bring store and book to `head` and say what is due there.
+
+        The same head again asks nothing and says the same, and so does a head that the store has
+        passed: it is one of a node that lags. Raises IngestError, StoreError.
+        """
+        if self._store.tip() != self._tip:
+            # A start, a step that failed between store and book, or another process's doing.
+            self.book = Book(self._store.load())
+            self._tip = self._store.tip()
+        vaults = [*self.book.vaults]
+        riders = Riders(self._calls(vaults, head.hash))
+        async for changes in self._ingest.advance(head, riders):
+            self.book.update(changes)
+            self._tip = self._store.tip()
+        if self._tip is not None and self._tip != self._last.block:
+            answers = dict(zip(vaults, riders.answers or (), strict=False))
+            self._last = await self._look(self._tip, answers)
+        return self._last
+
+    def _calls(self, vaults: Iterable[bytes], block_hash: bytes) -> list[Request]:
+        block = {"blockHash": "0x" + block_hash.hex()}
+        return [
+            ("eth_call", [{"to": self._lens, "data": "0x" + data.hex()}, block])
+            for data in map(self._market.encode, vaults)
+        ]
+
+    async def _look(self, block: Tip, answers: dict[bytes, Json | RpcError]) -> Tick:
+        """Return what is due, of `answers` of the lens at the block, and of those that lack yet."""
+        more = [vault for vault in self.book.vaults if vault not in answers]
+        for start in range(0, len(more), _PAGE):
+            page = more[start : start + _PAGE]
+            found = await self._rpc.batch(self._calls(page, block.hash))
+            answers |= zip(page, found, strict=True)
+        return Tick(
+            block, {vault: self._see(vault, block, answers[vault]) for vault in self.book.vaults}
+        )
+
+    def _see(self, vault: bytes, block: Tip, answer: Json | RpcError) -> Sight:
+        """Return what is due in a vault by the lens's answer at a block.
+
+        Price and debt index are those of the block, the time is a second later: what is due will be
+        liquidated in the next block, at its time. No position's risk was raised later than in this
+        block, so that any later time says the same, and those whose risk was raised in this block
+        are not left out. What the next block's interest makes due is due at the next tick.
+        """
+        view = self._view(answer)
+        if isinstance(view, str):
+            return Sight(unread=view)
+        price, index = view.price_high, view.sheet.debt_index
+        return Sight(
+            due=tuple(sorted(self.book.due(vault, price, index, block.timestamp + 1))),
+            nearest=self.book.nearest(vault, price, index),
+            unpriced=None if price else f"its oracle {view.params.oracle} gives no price",
+            lagging=self._lagging(vault, view.sheet.total_scaled_debt),
+        )
+
+    def _view(self, answer: Json | RpcError) -> AbiValue | str:
+        """Return the lens's `MarketView`, or why there is none."""
+        try:
+            if isinstance(answer, RpcError):
+                raise answer
+            view = self._market.decode(bytes.fromhex(str(answer)[2:]))
+            if view.sheet.debt_index < WAD:
+                raise ValueError(f"a debt index of {view.sheet.debt_index}, below 1e18")
+        except (RpcError, EncodingError, ValueError) as error:
+            return f"the lens {self._lens} does not say its market: {error}"
+        return view
+
+    def _lagging(self, vault: bytes, total_scaled_debt: int) -> str | None:
+        missing = self.book.missing_debt(vault, total_scaled_debt)
+        if not missing:
+            return None
+        return (
+            f"its positions' scaled debts should sum to {total_scaled_debt}, {missing:+} from what "
+            f"the store {self._store.name} holds: the node left events out; delete the store and "
+            "read the chain anew, from another node"
+        )
