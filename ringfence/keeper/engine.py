@@ -151,7 +151,7 @@ class Engine:
         if not missing:
             return None
         return (
-            f"its positions' scaled debts should sum to {total_scaled_debt}, {missing:+} from what "
-            f"the store {self._store.name} holds: the node left events out; delete the store and "
-            "read the chain anew, from another node"
+            f"{missing} of its scaled debt of {total_scaled_debt} is not in the store "
+            f"{self._store.name}: the node left events out; delete the store and read the chain "
+            "anew, from another node"
         )
