@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -83,7 +84,7 @@ class Course:
         venue.asset.approve(venue.vault, EVERYTHING, sender=owner)
         what = self.random.randrange(3)
         if what == 0:
-            self.stage.top_up(venue, owner, position, self.random.choice([1, 2]))
+            self.stage.top_up(venue, owner, position, Decimal(1))
         elif what == 1:
             venue.vault.adjust(position, 0, -(debt // 4), owner, b"", sender=owner)
         else:

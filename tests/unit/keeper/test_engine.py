@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,9 +37,8 @@ def vault(blockchain: Chain) -> bytes:
 
 
 @pytest.fixture
-def other(blockchain: Chain, watcher: Watcher) -> bytes:
-    assert watcher.engine.book
-    return address_bytes(blockchain.registry.markets[1].vault)
+def other(watcher: Watcher) -> bytes:
+    return [*watcher.engine.book.vaults][1]
 
 
 def fall(chain: Chain, dollars: int) -> None:
@@ -80,8 +79,8 @@ def test_tick__head_follows__one_batch_whatever_the_positions(
         blockchain.open(number)
     watcher.tick()
     assert len(watcher.engine.book.columns[vault]) == count
-    acts = (
-        lambda: blockchain.mine(),
+    acts: tuple[Callable[[], object], ...] = (
+        blockchain.mine,
         lambda: blockchain.top_up(1),
         lambda: fall(blockchain, 1_990),
         lambda: fall(blockchain, 100),
