@@ -78,13 +78,14 @@ def _first_line(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The node that Ape is connected to.
+    """The node that Ape is connected to, and its URL.
 
     `rehearsal`: a local chain or a fork, whose record is kept from git; `local`: a chain with
     nothing on it.
     """
 
     web3: Web3
+    url: str
     chain_id: int
     rehearsal: bool
     local: bool
@@ -130,7 +131,10 @@ def connected() -> Node:
     chain_id, network = int(provider.web3.eth.chain_id), provider.network
     local = chain_id in LOCAL_CHAIN_IDS
     simulated = network.is_dev or "anvil" in provider.web3.client_version.lower()
-    return Node(provider.web3, chain_id, local or simulated, local, simulated and not local)
+    url = str(getattr(provider, "http_uri", None) or getattr(provider, "uri", ""))
+    return Node(
+        provider.web3, url, chain_id, local or simulated, local=local, fork=simulated and not local
+    )
 
 
 def refuse_empty(node: Node) -> None:

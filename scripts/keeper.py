@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +19,17 @@ from ringfence.client.market import read_token
 from ringfence.client.node import Web3Node
 from ringfence.client.units import MAX_SALT, ZERO_ADDRESS, Token, parse_amount, parse_duration
 from ringfence.deploy import Record
+from ringfence.deploy.deployer import Deployer
+from ringfence.deploy.errors import DeployError
 from ringfence.deploy.steps import FACTORY
 from ringfence.errors import RingfenceError
-from ringfence.evm.abi import checksum
-from ringfence.keeper import Discovery, Executor, Keeper, Policy, Round, Web3Logs
-from scripts._node import Node, NodeCommand, connected, fail, find_account, refuse_empty
+from ringfence.evm.abi import address_bytes, checksum
+from ringfence.keeper import Executor, Keeper, Policy, Round
+from ringfence.keeper.engine import Engine, Tick
+from ringfence.keeper.follow import EngineDiscovery
+from ringfence.keeper.rpc import Web3Rpc
+from ringfence.keeper.store import Deployment, Store
+from scripts._node import ROOT, Node, NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
 
@@ -31,24 +39,53 @@ def _wei(text: str) -> int:
     return parse_amount(text, [_ETHER], zero=True)[1]
 
 
-def _keeper(node: Node, record: Record, account: str | None, policy: Policy) -> Keeper:
-    deployer = node.deployer(find_account(account, node))
-    liquidator, router = record.contracts["liquidator"], record.contracts["router"]
-    discovery = Discovery(
-        reader=deployer,
-        logs=Web3Logs(node.web3),
-        factory=record.address(FACTORY),
-        lens=record.address("lens"),
+def _store_url(node: Node, given: str | None) -> str:
+    """Return the SQLAlchemy URL of a file or a URL, or of what is right for the chain.
+
+    A local chain or a fork is short, and wound back and started anew at will: in memory.
+    """
+    if given is None and node.rehearsal:
+        return "sqlite://"
+    if given is not None and "://" in given:
+        return given.replace("postgresql://", "postgresql+psycopg://", 1)
+    path = Path(given) if given else ROOT / "out" / "keeper" / f"{node.chain_id}.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{path.absolute()}"
+
+
+def _discovery(
+    node: Node, record: Record, account: Deployer, store_url: str, cleanup: ExitStack
+) -> EngineDiscovery:
+    """Return what finds positions; whatever it holds open is closed by `cleanup`.
+
+    Raises DeployError when the node is not reached over HTTP, StoreError.
+    """
+    if not node.url.startswith("http"):
+        raise DeployError("the keeper asks over HTTP; pass --network with an http or https URL")
+    factory, liquidator = record.contracts[FACTORY], record.contracts["liquidator"]
+    lens = record.address("lens")
+    deployment = Deployment(node.chain_id, address_bytes(factory.address), factory.block)
+    store = Store(store_url, deployment)
+    cleanup.callback(store.close)
+    runner, rpc = cleanup.enter_context(asyncio.Runner()), Web3Rpc(node.url)
+    cleanup.callback(lambda: runner.run(rpc.close()))
+    return EngineDiscovery(
+        reader=account,
+        lens=lens,
         liquidator=liquidator.address,
         uniswap_factory=str(liquidator.arguments["uniswap_factory"]),
-        weth=str(router.arguments["weth_"]),
-        first_block=record.contracts[FACTORY].block,
+        weth=str(record.contracts["router"].arguments["weth_"]),
+        engine=Engine(rpc, store, address_bytes(lens)),
+        rpc=rpc,
+        runner=runner,
     )
-    return Keeper(discovery, Executor(deployer, liquidator.address), policy)
 
 
-def _data(seen: Round) -> dict[str, object]:
+def _data(seen: Round, tick: Tick) -> dict[str, object]:
     return {
+        "block": tick.block and tick.block.number,
+        "nearest": tick.nearest,
+        "troubles": {checksum(vault): reason for vault, reason in tick.troubles.items()},
         "candidates": [
             {
                 "vault": market.vault,
@@ -91,13 +128,28 @@ def _token(node: Node, address: str) -> Token:
     return replace(token, symbol=symbol)
 
 
+def _calm(tick: Tick) -> str:
+    """Return what to say where nothing is due, so that silence is legible."""
+    if tick.nearest is None:
+        return "Nothing is due. No position has both a debt and a price."
+    # A smallest debt counts for a unit or two more than it is.
+    return f"Nothing is due. The nearest position: {max(tick.nearest, 0) * 100:.1f} % away."
+
+
 def _show(
-    seen: Round, console: Console, names: Mapping[str, str], tokens: Mapping[str, Token]
+    seen: Round,
+    tick: Tick,
+    console: Console,
+    names: Mapping[str, str],
+    tokens: Mapping[str, Token],
 ) -> None:
     """Print a round; `names` and `tokens` are the markets' ids and assets, by vault."""
+    for vault, reason in tick.troubles.items():
+        address = checksum(vault)
+        console.print(escape(f"{names.get(address, _short(address))}: {reason}"), highlight=False)
     candidates = [(market, one) for market in seen.state for one in market.candidates]
     if not candidates:
-        console.print("Nothing is due.")
+        console.print(_calm(tick), highlight=False)
         return
     chosen = {
         (action.vault, target.position_id) for action in seen.actions for target in action.targets
@@ -128,6 +180,12 @@ def _show(
     type=click.Path(dir_okay=False, path_type=Path),
     help="In place of deployments/<chain id>.json.",
 )
+@click.option(
+    "--store",
+    "store",
+    help="File or PostgreSQL URL that remembers positions; out/keeper/<chain id>.sqlite, or "
+    "memory on a local chain or a fork.",
+)
 @click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
 @click.option(
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
@@ -141,6 +199,7 @@ def _show(
 def cli(
     account: str | None,
     record_file: Path | None,
+    store: str | None,
     min_profit: str,
     max_loss: str,
     batch: int,
@@ -157,33 +216,33 @@ def cli(
     if "liquidator" not in record.contracts:
         fail(f"nothing is deployed on chain {node.chain_id}; run deploy first, or pass --record")
     refuse_empty(node)
-    keeper = _keeper(
-        node,
-        record,
-        account,
-        Policy(
-            gas_price=int(node.web3.eth.gas_price),
-            min_profit=least,
-            max_loss=most,
-            batch_size=batch,
-        ),
+    policy = Policy(
+        gas_price=int(node.web3.eth.gas_price),
+        min_profit=least,
+        max_loss=most,
+        batch_size=batch,
     )
-    if not dry_run:
-        if not yes:
-            who = keeper.executor.account.account
-            click.confirm(f"Send liquidations from {who}?", abort=True, err=as_json)
-        keeper.allow_losses()
-    console, names = Console(), {address: name for name, address in record.vaults.items()}
-    while True:
-        now = replace(keeper.policy, gas_price=int(node.web3.eth.gas_price))
-        keeper = replace(keeper, policy=now)
-        seen = keeper.run_once(dry_run=dry_run)
-        if as_json:
-            click.echo(json.dumps(_data(seen)))
-        else:
-            due = [one.vault for one in seen.state if one.candidates]
-            assets = {one: _token(node, keeper.discovery.vaults[one].asset) for one in due}
-            _show(seen, console, names, assets)
-        if once:
-            return
-        time.sleep(pause)
+    deployer = node.deployer(find_account(account, node))
+    with ExitStack() as cleanup:
+        found = _discovery(node, record, deployer, _store_url(node, store), cleanup)
+        executor = Executor(deployer, record.address("liquidator"))
+        keeper = Keeper(found, executor, policy)
+        if not dry_run:
+            if not yes:
+                who = keeper.executor.account.account
+                click.confirm(f"Send liquidations from {who}?", abort=True, err=as_json)
+            keeper.allow_losses()
+        console, names = Console(), {address: name for name, address in record.vaults.items()}
+        while True:
+            now = replace(keeper.policy, gas_price=int(node.web3.eth.gas_price))
+            keeper = replace(keeper, policy=now)
+            seen = keeper.run_once(dry_run=dry_run)
+            if as_json:
+                click.echo(json.dumps(_data(seen, found.tick)))
+            else:
+                due = [one.vault for one in seen.state if one.candidates]
+                assets = {one: _token(node, found.vaults[one].asset) for one in due}
+                _show(seen, found.tick, console, names, assets)
+            if once:
+                return
+            time.sleep(pause)

@@ -1,4 +1,4 @@
-"""What may be liquidated now, read from the chain: ids from events, the rest from the VaultLens.
+"""What may be liquidated now, and what that would earn, read from the chain.
 
 What a liquidation would earn is not computed but tried: the very call, run without being sent,
 along each pool that trades the two tokens.
@@ -6,11 +6,12 @@ along each pool that trades the two tokens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from web3 import Web3
+from typing_extensions import override
 
 from ringfence.client.abi import Interface, interface
 from ringfence.client.units import ZERO_ADDRESS
@@ -42,31 +43,6 @@ class LogSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Web3Logs:
-    """Events from a node, by web3.py."""
-
-    web3: Web3
-
-    def block(self) -> int:
-        """Return the number of the latest block."""
-        return int(self.web3.eth.block_number)
-
-    def topics(
-        self, addresses: Sequence[str], topic: bytes, first: int, last: int
-    ) -> list[tuple[str, tuple[bytes, ...]]]:
-        """Return (emitter, topics) of the events of one kind in a range of blocks."""
-        found = self.web3.eth.get_logs(
-            {
-                "address": [Web3.to_checksum_address(one) for one in addresses],
-                "topics": ["0x" + topic.hex()],
-                "fromBlock": first,
-                "toBlock": last,
-            }
-        )
-        return [(str(log["address"]), tuple(bytes(one) for one in log["topics"])) for log in found]
-
-
-@dataclass(frozen=True, slots=True)
 class Vault:
     """What of a vault never changes: address, tokens, the routes that sell its collateral."""
 
@@ -76,58 +52,35 @@ class Vault:
     paths: tuple[bytes, ...]
 
 
-@dataclass(slots=True)
-class Discovery:
-    """Reads one deployment's vaults; remembers only what it could read again.
+@dataclass(slots=True, kw_only=True)
+class Discovery(ABC):
+    """Tries what is due in one deployment's vaults; how that is found is the subclass's.
 
     `ether_prices` says asset units per 1e18 wei for vaults of which neither token is `weth`.
     """
 
     reader: Deployer
-    logs: LogSource
-    factory: str
     lens: str
     liquidator: str
     uniswap_factory: str
     weth: str
-    first_block: int = 0
     ether_prices: dict[str, int] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
-    ids: dict[str, dict[int, None]] = field(default_factory=dict)
-    _next_block: int = -1
+
+    @abstractmethod
+    def update(self) -> None:
+        """Read what is new since the last time."""
+
+    @abstractmethod
+    def due(self, vault: str) -> Sequence[int]:
+        """Return the ids of a vault that may be liquidated."""
 
     def ask(self, to: str, contract: Interface, name: str, *arguments: AbiValue) -> AbiValue:
         """Return the decoded answer of a call; raise Reverted."""
         function = contract.function(name, len(arguments))
         return function.decode(self.reader.call(to, function.encode(*arguments)))
 
-    def update(self) -> None:
-        """Read the events since the last time: new vaults, new positions."""
-        last = self.logs.block()
-        first = max(self._next_block, self.first_block)
-        while first <= last:
-            until = min(first + BLOCKS - 1, last)
-            self._update_vaults(first, until)
-            if self.vaults:
-                self._update_ids(first, until)
-            first = until + 1
-        self._next_block = last + 1
-
-    def _update_vaults(self, first: int, last: int) -> None:
-        topic = interface("VaultFactory").topic("VaultCreated")
-        for _emitter, topics in self.logs.topics([self.factory], topic, first, last):
-            address, collateral, asset = (checksum(one[12:]) for one in topics[1:4])
-            if address not in self.vaults:
-                paths = self._paths(collateral, asset)
-                self.vaults[address] = Vault(address, collateral, asset, paths)
-                self.ids[address] = {}
-
-    def _update_ids(self, first: int, last: int) -> None:
-        topic = interface("MarginVault").topic("Adjusted")
-        for emitter, topics in self.logs.topics([*self.vaults], topic, first, last):
-            self.ids[checksum(bytes.fromhex(emitter[2:]))][int.from_bytes(topics[2])] = None
-
-    def _paths(self, collateral: str, asset: str) -> tuple[bytes, ...]:
+    def _vault(self, address: str, collateral: str, asset: str) -> Vault:
         factory = interface("UniswapV3Factory")
         fees = [
             fee
@@ -135,15 +88,15 @@ class Discovery:
             if self.ask(self.uniswap_factory, factory, "getPool", collateral, asset, fee)
             != ZERO_ADDRESS
         ]
-        return tuple(encode_path((collateral, asset), (fee,)) for fee in fees)
+        paths = tuple(encode_path((collateral, asset), (fee,)) for fee in fees)
+        return Vault(address, collateral, asset, paths)
 
     def state(self, policy: Policy) -> list[MarketState]:
         """Return every vault's candidates as of now."""
         return [self._market(vault, policy) for vault in self.vaults.values()]
 
     def _market(self, vault: Vault, policy: Policy) -> MarketState:
-        views = self._bulk("positions", vault, [*self.ids[vault.address]])
-        due = [position_id for position_id, view in views if view.liquidatable]
+        due = self.due(vault.address)
         if not due:
             return MarketState(vault.address, 0, ())
         per_ether = self._asset_per_ether(vault)
@@ -207,3 +160,49 @@ class Discovery:
                 continue
             return int(outcome.profit)
         return None
+
+
+@dataclass(slots=True, kw_only=True)
+class LogDiscovery(Discovery):
+    """Takes ids from the events and asks the VaultLens about every one; remembers no more.
+
+    For chains with some thousands of positions, and for any node that has `LogSource`'s few calls.
+    """
+
+    logs: LogSource
+    factory: str
+    first_block: int = 0
+    ids: dict[str, dict[int, None]] = field(default_factory=dict)
+    _next_block: int = -1
+
+    @override
+    def due(self, vault: str) -> Sequence[int]:
+        """Return the ids that the lens calls liquidatable."""
+        views = self._bulk("positions", self.vaults[vault], [*self.ids[vault]])
+        return [position_id for position_id, view in views if view.liquidatable]
+
+    @override
+    def update(self) -> None:
+        """Read the events since the last time: new vaults, new positions."""
+        last = self.logs.block()
+        first = max(self._next_block, self.first_block)
+        while first <= last:
+            until = min(first + BLOCKS - 1, last)
+            self._update_vaults(first, until)
+            if self.vaults:
+                self._update_ids(first, until)
+            first = until + 1
+        self._next_block = last + 1
+
+    def _update_vaults(self, first: int, last: int) -> None:
+        topic = interface("VaultFactory").topic("VaultCreated")
+        for _emitter, topics in self.logs.topics([self.factory], topic, first, last):
+            address, collateral, asset = (checksum(one[12:]) for one in topics[1:4])
+            if address not in self.vaults:
+                self.vaults[address] = self._vault(address, collateral, asset)
+                self.ids[address] = {}
+
+    def _update_ids(self, first: int, last: int) -> None:
+        topic = interface("MarginVault").topic("Adjusted")
+        for emitter, topics in self.logs.topics([*self.vaults], topic, first, last):
+            self.ids[checksum(bytes.fromhex(emitter[2:]))][int.from_bytes(topics[2])] = None

@@ -54,6 +54,15 @@ class Tick:
         return {vault: sight.due for vault, sight in self.vaults.items() if sight.due}
 
     @property
+    def troubles(self) -> dict[bytes, str]:
+        """Return why what is due in a vault is not known or not certain, where so."""
+        reasons = {
+            vault: sight.unread or sight.lagging or sight.unpriced
+            for vault, sight in self.vaults.items()
+        }
+        return {vault: reason for vault, reason in reasons.items() if reason}
+
+    @property
     def nearest(self) -> float | None:
         """Return the least distance over the vaults, part of the price, None where none has one."""
         found = [one.nearest for one in self.vaults.values() if one.nearest is not None]

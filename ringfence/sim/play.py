@@ -9,7 +9,7 @@ from typing import assert_never
 
 from ringfence.deploy import EngineDeployer
 from ringfence.evm.rpc import JsonRpc
-from ringfence.keeper import Discovery, Executor, Keeper, Policy
+from ringfence.keeper import Executor, Keeper, LogDiscovery, Policy
 from ringfence.math.uniswap import sqrt_price
 from ringfence.sim.agents import Trader, View
 from ringfence.sim.price_path import PricePath
@@ -195,7 +195,7 @@ def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc) -> Keeper:
         min_profit=int(table.min_profit * 10**18),
         max_loss=int(table.max_loss * 10**18),
     )
-    discovery = Discovery(
+    discovery = LogDiscovery(
         reader=deployer,
         logs=RpcLogs(rpc),
         factory=stage.factory.address,

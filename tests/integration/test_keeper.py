@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,7 +19,7 @@ from click.testing import Result as Typed
 from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.artifacts import ROOT
 from ringfence.evm.rpc import JsonRpc
-from ringfence.keeper import Keeper
+from ringfence.keeper import Keeper, LogDiscovery
 from ringfence.sim.play import ARBITRAGEUR, KEEPER, fund_arbitrageur, make_keeper
 from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
@@ -200,6 +201,7 @@ def test_execute__would_fail__is_reported(scene: Scene) -> None:
 
 def test_update__found_again__only_new_blocks_are_asked_for(scene: Scene) -> None:
     discovery = scene.keeper().discovery
+    assert isinstance(discovery, LogDiscovery)
     discovery.update()
     assert discovery.ids[scene.long.vault.address] == {scene.long_id: None}
     other = account_of("other trader")
@@ -231,7 +233,15 @@ def typed(command: Any, scene: Scene, *words: str) -> Typed:
 def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
     done = typed(command, scene, "--dry-run")
     assert done.exit_code == 0, done.stderr
-    assert "Nothing is due." in done.stdout
+    told = re.search(r"Nothing is due. The nearest position: (\d+\.\d) % away\.", done.stdout)
+    assert told, done.stdout
+    shown = json.loads(typed(command, scene, "--dry-run", "--json").stdout)
+    assert shown["troubles"] == {}
+    assert shown["nearest"] == pytest.approx(float(told[1]) / 100, abs=1e-3)
+    scene.fall(int(195.55 * (1 - shown["nearest"])) + 1)
+    assert "Nothing is due." in typed(command, scene, "--dry-run").stdout
+    scene.fall(int(195.55 * (1 - shown["nearest"])) - 1)
+    assert "Due for liquidation" in typed(command, scene, "--dry-run").stdout
 
 
 def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) -> None:

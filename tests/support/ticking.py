@@ -13,7 +13,8 @@ from ringfence.keeper.engine import Engine, Tick
 from ringfence.keeper.rpc import Web3Rpc
 from ringfence.keeper.store import Store
 from ringfence.keeper.wire import Header
-from tests.support.following import Spoil, honest
+from tests.support.following import Chain, Spoil, honest
+from tests.support.market import price_of
 
 
 @dataclass(slots=True)
@@ -78,3 +79,16 @@ class Watcher:
         rising = sorted(ids)
         views = self.views(vault, rising)
         return tuple(one for one, view in zip(rising, views, strict=True) if view.liquidatable)
+
+
+def fall(chain: Chain, dollars: int) -> None:
+    """The price of every vault, a block later."""
+    chain.engine.advance(12)
+    chain.market.set_price(price_of(dollars))
+
+
+def due(watcher: Watcher, chain: Chain, vault: bytes) -> tuple[int, ...]:
+    """What a tick says of a vault, the same as the lens says."""
+    found = watcher.tick().vaults[vault].due
+    assert found == watcher.liquidatable(vault, [*chain.ids])
+    return found
