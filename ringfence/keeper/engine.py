@@ -92,10 +92,11 @@ class Engine:
         The same head again asks nothing and says the same, and so does a head that the store has
         passed: it is one of a node that lags. Raises IngestError, StoreError.
         """
-        if self._store.tip() != self._tip:
+        tip = self._store.tip()
+        if tip != self._tip:
             # A start, a step that failed between store and book, or another process's doing.
             self.book = Book(self._store.load())
-            self._tip = self._store.tip()
+            self._tip = tip
         vaults = [*self.book.vaults]
         riders = Riders(self._calls(vaults, head.hash))
         async for changes in self._ingest.advance(head, riders):
