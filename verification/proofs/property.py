@@ -33,7 +33,7 @@ class Property:
     the compiled bytecode, or the mirror's expressions over mathematical integers. `assumes` lists
     what is taken for granted and the bounds. `expect` is "refuted" for a claim about a contract
     broken on purpose, and "unfinished" for one that the solver cannot finish; that one's `assumes`
-    names the bound at which it does. `limit` is in seconds.
+    names the bound at which it does. `limit` is in seconds of processor time.
     """
 
     id: str
@@ -43,4 +43,4 @@ class Property:
     run: Callable[[], Verdict]
     assumes: str = ""
     expect: Status = "proved"
-    limit: float = 120
+    limit: int = 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from multiprocessing.connection import Connection
 from verification.proofs.property import Property, Verdict
 
 
-def work(module: str, claim_id: str, answer: Connection) -> None:
-    """Run one property of the module and send its verdict."""
+def work(module: str, claim_id: str, seconds: int, answer: Connection) -> None:
+    """Run one property of the module and send its verdict, in so much processor time at most."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
     sys.setrecursionlimit(10_000)
