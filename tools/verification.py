@@ -70,8 +70,8 @@ code broken on purpose: on bytecode as a property of its own, `.broken`, and a l
 
 `make mutants` changes one thing in a source, compiles it, and asks whether the tests notice
 ([how](adr/0009-mutants.md)). Mutants with the bytecode of another, or of the contract, are
-dropped; strata are functions. Seed {seed}; {mutants:,} mutants in {functions} functions;
-{mutant_seconds:,.0f} s on {mutant_machine}. {mutants_state}
+dropped; strata are functions. Seed {seed}; {mutants:,} mutants in {functions} functions; compiling
+and testing took {mutant_seconds:,.0f} s in all, two at a time, on {mutant_machine}. {mutants_state}
 
 {rates}
 
@@ -198,7 +198,7 @@ def page() -> str:
         seed=mutants["seed"],
         mutants=mutants["mutants"],
         functions=mutants["functions"],
-        mutant_seconds=mutants["seconds"],
+        mutant_seconds=mutants["seconds_of_mutants"],
         mutant_machine=mutants["machine"],
         rates=_rates(mutants),
         survivors=_survivors(mutants),

@@ -135,6 +135,16 @@ def test_market__oracle_fails__shows_no_price_and_all_the_rest(
     assert view.claims == 5 * USDC
 
 
+def test_market__oracle_reverts_with_what_reads_as_prices__shows_no_price(
+    engine: Engine, lens: Contract
+) -> None:
+    market = deploy_market(engine)
+    # Reverts with the words 1 and 2.
+    engine.set_code(market.oracle, bytes.fromhex("60015f52600260205260405ffd"))
+    view = lens.market(market.vault)
+    assert (view.price_low, view.price_high) == (0, 0)
+
+
 def test_market__oracle_without_code__shows_no_price(engine: Engine, lens: Contract) -> None:
     market = deploy_market(engine)
     engine.set_code(market.oracle, b"")
