@@ -56,6 +56,16 @@ def test_preview_liquidations__any_price__as_the_vault_previews_and_does(
             assert tuple(preview) == NOTHING
 
 
+def test_preview_liquidations__more_than_one_weth__healthy_is_nothing(
+    market: Market, vault: Contract, lens: Contract
+) -> None:
+    # One WETH is 1e18 units, as much as an index of one: three tell them apart.
+    opened = market.open(3 * WETH, 3_000 * USDC)
+    market.engine.advance(1)
+    assert vault.is_healthy(opened)
+    assert tuple(lens.preview_liquidations(vault, [opened])[0]) == NOTHING
+
+
 def test_preview_liquidations__risk_rose_in_this_block__nothing(
     market: Market, vault: Contract, lens: Contract
 ) -> None:
