@@ -25,10 +25,10 @@ from ringfence.deploy.steps import FACTORY
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.keeper import Executor, Keeper, Policy, Round
+from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.engine import Engine, Tick
 from ringfence.keeper.follow import EngineDiscovery
-from ringfence.keeper.rpc import Web3Rpc
-from ringfence.keeper.store import Deployment, Store
+from ringfence.keeper.memory.store import Deployment, Store
 from scripts._node import ROOT, Node, NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)

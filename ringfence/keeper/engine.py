@@ -14,10 +14,10 @@ from ringfence.client.abi import interface
 from ringfence.evm.abi import AbiValue
 from ringfence.evm.errors import EncodingError
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.book import Book
-from ringfence.keeper.ingest import Ingest
-from ringfence.keeper.store import Store, Tip
-from ringfence.keeper.wire import Header, Riders, Rpc
+from ringfence.keeper.chain.wire import Header, Riders, Rpc
+from ringfence.keeper.memory.book import Book
+from ringfence.keeper.memory.ingest import Ingest
+from ringfence.keeper.memory.store import Store, Tip
 from ringfence.math.fixed_point import WAD
 
 _PAGE = 100
@@ -28,13 +28,17 @@ _PAGE = 100
 class Sight:
     """What a tick saw of one vault.
 
-    `due` are ids, in rising order. `nearest` is how far the price may fall until the riskiest
+    `due` are ids, in rising order, `words` theirs, at `price`, 1e36, and `debt_index`, 1e18: both
+    0 where nothing could be seen. `nearest` is how far the price may fall until the riskiest
     position is due, part of the price: negative when one is, None without debt or without a price.
     `unread` says why nothing could be seen, `unpriced` why nothing can be due, `lagging` why `due`
     may be wrong: it is what is known, to be tried before it is sent, and may leave some out.
     """
 
     due: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
+    price: int = 0
+    debt_index: int = 0
     nearest: float | None = None
     unread: str | None = None
     unpriced: str | None = None
@@ -137,8 +141,12 @@ class Engine:
         if isinstance(view, str):
             return Sight(unread=view)
         price, index = view.price_high, view.sheet.debt_index
+        due = tuple(sorted(self.book.due(vault, price, index, block.timestamp + 1)))
         return Sight(
-            due=tuple(sorted(self.book.due(vault, price, index, block.timestamp + 1))),
+            due=due,
+            words=tuple(self.book.words(vault, due)),
+            price=price,
+            debt_index=index,
             nearest=self.book.nearest(vault, price, index),
             unpriced=None if price else f"its oracle {view.params.oracle} gives no price",
             lagging=self._lagging(vault, view.sheet.total_scaled_debt),

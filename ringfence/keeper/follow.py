@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.evm.rpc import RpcError
+from ringfence.keeper.chain.wire import Header, Rpc
 from ringfence.keeper.discover import Discovery
 from ringfence.keeper.engine import Engine, Tick
-from ringfence.keeper.ingest import IngestError
-from ringfence.keeper.wire import Header, Rpc
+from ringfence.keeper.memory.ingest import IngestError
 
 _NOTHING = Tick(None)
 

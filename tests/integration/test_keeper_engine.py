@@ -16,7 +16,7 @@ from ringfence.evm.anvil import launch
 from ringfence.evm.errors import Reverted
 from ringfence.evm.rpc import JsonRpc
 from ringfence.keeper.engine import Tick
-from ringfence.keeper.store import Deployment, Store
+from ringfence.keeper.memory.store import Deployment, Store
 from ringfence.sim.scenario import load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
 from tests.integration.test_keeper import CRASH

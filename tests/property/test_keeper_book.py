@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ringfence.evm import Contract, Engine, load
 from ringfence.evm.abi import address_bytes
-from ringfence.keeper.book import Book, Column
-from ringfence.keeper.events import Changes, Vault
+from ringfence.keeper.memory.book import Book, Column
+from ringfence.keeper.memory.events import Changes, Vault
 from ringfence.math.fixed_point import MAX_UINT256, WAD
 from ringfence.math.health import backing_needed_up, debt_up, is_healthy, value_down
 from ringfence.math.position_slot import MAX_COLLATERAL, MAX_TIME, PositionSlot, pack, unpack

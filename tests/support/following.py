@@ -11,12 +11,12 @@ from typing import Any
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import Json, JsonRpc, Request
-from ringfence.keeper.book import Book, Column
-from ringfence.keeper.events import Key
-from ringfence.keeper.ingest import Ingest
-from ringfence.keeper.rpc import Web3Rpc
-from ringfence.keeper.store import Deployment, Store
-from ringfence.keeper.wire import Header
+from ringfence.keeper.chain.rpc import Web3Rpc
+from ringfence.keeper.chain.wire import Header
+from ringfence.keeper.memory.book import Book, Column
+from ringfence.keeper.memory.events import Key
+from ringfence.keeper.memory.ingest import Ingest
+from ringfence.keeper.memory.store import Deployment, Store
 from tests.support.market import TRADER, USDC, WETH, Market, as_int
 from tests.support.registry import Registry, make_registry
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ringfence.evm import Engine, Log
 from ringfence.evm.abi import address_bytes
-from ringfence.keeper.wire import LogEntry
+from ringfence.keeper.chain.wire import LogEntry
 from tests.support.factory import Draft, deploy_factory, make_draft
 from tests.support.market import CASH, Market, Params
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from ringfence.client.abi import interface
 from ringfence.evm.abi import AbiValue
 from ringfence.evm.rpc import Json, JsonRpc, Request
+from ringfence.keeper.chain.rpc import Web3Rpc
+from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.engine import Engine, Tick
-from ringfence.keeper.rpc import Web3Rpc
-from ringfence.keeper.store import Store
-from ringfence.keeper.wire import Header
+from ringfence.keeper.memory.store import Store
 from tests.support.following import Chain, Spoil, honest
 from tests.support.market import price_of
 

@@ -8,7 +8,7 @@ import pytest
 from ringfence.evm import load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.anvil import launch
-from ringfence.keeper.store import Deployment, Store
+from ringfence.keeper.memory.store import Deployment, Store
 from tests.support.following import Chain, Follower, chain_on
 from tests.support.market import market, standing_market
 from tests.support.ticking import CountingRpc, Watcher

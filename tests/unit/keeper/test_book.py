@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence.keeper.book import Book
-from ringfence.keeper.events import Changes, Vault
+from ringfence.keeper.memory.book import Book
+from ringfence.keeper.memory.events import Changes, Vault
 from ringfence.math.fixed_point import WAD
 from ringfence.math.position_slot import PositionSlot, pack
 
@@ -39,6 +39,14 @@ def test_due__risk_taken_in_this_block__not_yet(book: Book) -> None:
     book.update(Changes(words={(A, 2): word(1_721, last_risk_increase=50)}))
     assert book.due(A, PRICE, WAD, now=50) == []
     assert book.due(A, PRICE, WAD, now=51) == [2]
+
+
+def test_words__of_open_positions__in_the_order_asked_for(book: Book) -> None:
+    # Ids and words that end in zero bytes are the ones that NumPy cuts short.
+    short, whole = 1 << 8, word(5, last_risk_increase=1 << 8)
+    book.update(Changes(words={(A, short): whole}))
+    assert book.words(A, [2, short, 1]) == [word(1_721), whole, word(1_720)]
+    assert book.words(A, []) == []
 
 
 def test_update__vault_gone_and_back__without_its_positions(book: Book) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.engine import Sight
-from ringfence.keeper.store import Deployment, Store
+from ringfence.keeper.memory.store import Deployment, Store
 from tests.support.following import Chain
 from tests.support.market import DEPLOYER, LIQUIDATOR, TRADER, USDC, WETH, price_of
 from tests.support.ticking import Watcher, due, fall

@@ -8,8 +8,8 @@ import pytest
 
 from ringfence.evm import Engine
 from ringfence.evm.abi import address_bytes
-from ringfence.keeper.events import EventError, SlotWritten, Vault, decode
-from ringfence.keeper.wire import LogEntry
+from ringfence.keeper.chain.wire import LogEntry
+from ringfence.keeper.memory.events import EventError, SlotWritten, Vault, decode
 from tests.support.market import (
     LIQUIDATOR,
     MAX_UINT256,

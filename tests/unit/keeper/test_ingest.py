@@ -7,8 +7,8 @@ import pytest
 from ringfence.client.abi import interface
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request
-from ringfence.keeper.ingest import IngestError
-from ringfence.keeper.store import StoreError
+from ringfence.keeper.memory.ingest import IngestError
+from ringfence.keeper.memory.store import StoreError
 from tests.support.following import Chain, Follower, new_branch, old_branch
 from tests.support.market import DEPLOYER, TRADER, WETH
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.ingest import IngestError
+from ringfence.keeper.memory.ingest import IngestError
 from tests.support.following import Chain, Follower, dropping, honest, new_branch, old_branch
 
 

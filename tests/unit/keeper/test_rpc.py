@@ -13,7 +13,7 @@ import pytest
 
 from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.rpc import Web3Rpc
+from ringfence.keeper.chain.rpc import Web3Rpc
 
 TWO: list[Request] = [("eth_chainId", []), ("net_version", [])]
 

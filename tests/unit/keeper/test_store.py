@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from ringfence.keeper.events import Changes, Key, Vault
-from ringfence.keeper.store import Deployment, Store, StoreError
-from ringfence.keeper.wire import Header
+from ringfence.keeper.chain.wire import Header
+from ringfence.keeper.memory.events import Changes, Key, Vault
+from ringfence.keeper.memory.store import Deployment, Store, StoreError
 
 DEPLOYMENT = Deployment(1, b"\xfa" * 20, 100)
 A, B = b"\xaa" * 20, b"\xbb" * 20
@@ -116,7 +116,7 @@ def test_open__of_another_deployment__refused(
 def test_open__of_another_version__refused(
     store: Store, open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ringfence.keeper.store.SCHEMA", "2")
+    monkeypatch.setattr("ringfence.keeper.memory.store.SCHEMA", "2")
     with pytest.raises(StoreError, match=r"schema 1, not of .*schema 2"):
         open_store()
 

@@ -6,8 +6,8 @@ import pytest
 
 from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import Json, JsonRpc
-from ringfence.keeper.events import CREATED_TOPIC, SLOT_TOPICS
-from ringfence.keeper.wire import Header, WireError, parse_logs
+from ringfence.keeper.chain.wire import Header, WireError, parse_logs
+from ringfence.keeper.memory.events import CREATED_TOPIC, SLOT_TOPICS
 from tests.support.registry import make_registry
 
 

@@ -52,13 +52,17 @@ def unhex(text: str, size: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A block's header: hashes of 32 bytes, unix seconds, the bloom filter as one number."""
+    """A block's header: hashes of 32 bytes, unix seconds, the bloom filter as one number.
+
+    `base_fee` is what a unit of gas cost in it, wei; 0 on a chain without one.
+    """
 
     number: int
     hash: bytes
     parent_hash: bytes
     timestamp: int
     bloom: int = field(repr=False)
+    base_fee: int = 0
 
     @classmethod
     def parse(cls, block: Json) -> Self:
@@ -71,6 +75,7 @@ class Header:
                 unhex(block["parentHash"], 32),
                 int(block["timestamp"], 16),
                 int.from_bytes(unhex(block["logsBloom"], 256)),
+                int(block.get("baseFeePerGas") or "0x0", 16),
             ),
         )
 

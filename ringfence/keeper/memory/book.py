@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.keeper.events import Changes, Vault
+from ringfence.keeper.memory.events import Changes, Vault
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.math.health import debt_up, is_healthy, value_down
 from ringfence.math.position_slot import unpack
@@ -63,9 +63,7 @@ class Column:
             np.frombuffer(b"".join([number.to_bytes(32) for number in column]), "S32")
             for column in zip(*sorted(changes), strict=True)
         )
-        # NumPy hands single ones out without their trailing zeros, which keeps their order.
-        finds = [bisect_left(self._order, one, key=self._ids.__getitem__) for one in ids]
-        places = np.array(finds, np.intp)
+        places = self._find(ids)
         known = places < len(self._order)
         known[known] = self._ids[self._order[places[known]]] == ids[known]
         rows = self._order[places[known]]
@@ -80,6 +78,12 @@ class Column:
         self._write(rows, words[new])
         order = np.delete(self._order, gone)
         self._order = np.insert(order, places[new] - np.searchsorted(gone, places[new]), rows)
+
+    def _find(self, ids: Words) -> Rows:
+        """Return where ids are in the order, or would be."""
+        # NumPy hands single ones out without their trailing zeros, which keeps their order.
+        finds = [bisect_left(self._order, one, key=self._ids.__getitem__) for one in ids]
+        return np.array(finds, np.intp)
 
     def _write(self, rows: Rows, words: Words) -> None:
         self.scaled_debt += _total_debt(words) - _total_debt(self._words[rows])
@@ -115,6 +119,11 @@ class Column:
             if not healthy and slot.last_risk_increase < now:
                 found.append(position_id)
         return found
+
+    def words(self, ids: Iterable[int]) -> list[int]:
+        """Return the words of positions that are open."""
+        wanted = np.frombuffer(b"".join([one.to_bytes(32) for one in ids]), "S32")
+        return _numbers(self._words[self._order[self._find(wanted)]])
 
     def nearest(self, price: int, debt_index: int, ltv: int) -> float | None:
         """Return how far the price may fall until the riskiest position is due, part of the price.
@@ -184,6 +193,10 @@ class Book:
     def due(self, vault: bytes, price: int, debt_index: int, now: int) -> list[int]:
         """Return the ids of a vault that may be liquidated; arguments as `Column.due`."""
         return self.columns[vault].due(price, debt_index, self._ltv(vault), now)
+
+    def words(self, vault: bytes, ids: Iterable[int]) -> list[int]:
+        """Return the words of a vault's open positions, in the order of their ids."""
+        return self.columns[vault].words(ids)
 
     def nearest(self, vault: bytes, price: int, debt_index: int) -> float | None:
         """Return how far a vault's riskiest position is from its threshold, part of the price."""

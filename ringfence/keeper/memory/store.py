@@ -17,8 +17,9 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ringfence.errors import RingfenceError
-from ringfence.keeper.events import Changes, Key, Vault
-from ringfence.keeper.tables import (
+from ringfence.keeper.chain.wire import Header
+from ringfence.keeper.memory.events import Changes, Key, Vault
+from ringfence.keeper.memory.tables import (
     BLOCKS,
     META,
     POSITIONS,
@@ -28,7 +29,6 @@ from ringfence.keeper.tables import (
     VAULTS,
     open_database,
 )
-from ringfence.keeper.wire import Header
 
 _PAGE = 20_000
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import AbiEntry, event_topic, make_decoder
 from ringfence.evm.errors import EncodingError
-from ringfence.keeper.wire import LogEntry
+from ringfence.keeper.chain.wire import LogEntry
 
 Key: TypeAlias = tuple[bytes, int]
 """A vault's 20 bytes and a position's id."""

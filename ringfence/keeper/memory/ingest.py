@@ -7,7 +7,8 @@ from typing import TypeAlias, TypeVar
 
 from ringfence.errors import RingfenceError
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.events import (
+from ringfence.keeper.chain.wire import Header, LogEntry, Riders, Rpc, WireError, parse_logs
+from ringfence.keeper.memory.events import (
     CREATED_TOPIC,
     SLOT_TOPICS,
     Changes,
@@ -16,8 +17,7 @@ from ringfence.keeper.events import (
     Vault,
     decode,
 )
-from ringfence.keeper.store import Store
-from ringfence.keeper.wire import Header, LogEntry, Riders, Rpc, WireError, parse_logs
+from ringfence.keeper.memory.store import Store
 
 _ATTEMPTS = 3
 _FIRST_SPAN, _LARGEST_SPAN = 1_000, 10_000

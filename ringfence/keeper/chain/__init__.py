@@ -1,0 +1,1 @@
+"""What a keeper knows of the chain: nodes, heads, and what they say."""

@@ -1,0 +1,1 @@
+"""How a keeper shows that it is alive: health, metrics, alerts."""
