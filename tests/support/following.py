@@ -28,19 +28,6 @@ def honest(_requests: list[Request], answers: list[Json]) -> list[Json]:
     return answers
 
 
-@dataclass(slots=True)
-class SpoiledRpc:
-    """A node's answers, spoiled; `asked` keeps every request."""
-
-    inner: Web3Rpc
-    spoil: Spoil
-    asked: list[Request]
-
-    async def batch(self, requests: Sequence[Request]) -> list[Json]:
-        self.asked += requests
-        return self.spoil(list(requests), await self.inner.batch(requests))
-
-
 def contents(column: Column) -> dict[int, int]:
     """A column's words by their ids."""
     ids, words = (held[column._order].tobytes() for held in (column._ids, column._words))
@@ -119,7 +106,7 @@ class Follower:
     window: int = 64
     spoil: Spoil = honest
     asked: list[Request] = field(default_factory=list)
-    false_alarms: int = 0
+    _ingest: Ingest | None = None
     _store: Store | None = None
     _book: Book | None = None
 
@@ -137,10 +124,16 @@ class Follower:
             self._book = Book(self.store.load())
         return self._book
 
+    @property
+    def ingest(self) -> Ingest:
+        if self._ingest is None:
+            self._ingest = Ingest(NodeRpc(self), self.store)
+        return self._ingest
+
     def restart(self) -> None:
         """Forget everything but the store's file."""
         self.store.close()
-        self._store = self._book = None
+        self._store = self._book = self._ingest = None
 
     def follow(self, head: Header | None = None) -> int:
         """Bring store and book to a head, the chain's by default; return how many steps it took."""
@@ -148,15 +141,9 @@ class Follower:
 
     async def _follow(self, head: Header) -> int:
         book, steps = self.book, 0
-        rpc = Web3Rpc(self.chain.engine.url)
-        ingest = Ingest(SpoiledRpc(rpc, self.spoil, self.asked), self.store)
-        try:
-            async for changes in ingest.advance(head):
-                book.update(changes)
-                steps += 1
-        finally:
-            self.false_alarms += ingest.false_alarms
-            await rpc.close()
+        async for changes in self.ingest.advance(head):
+            book.update(changes)
+            steps += 1
         return steps
 
     def stored(self) -> dict[Key, int]:
@@ -177,6 +164,21 @@ class Follower:
                 assert contents(self.book.columns[address]) == here
                 total = market.books().total_scaled_debt
                 assert self.book.missing_debt(address, total) == 0, "BOOK-2: an event was lost"
+
+
+@dataclass(slots=True)
+class NodeRpc:
+    """The follower's node, its answers spoiled as the follower says; a connection each time."""
+
+    follower: Follower
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json]:
+        self.follower.asked += requests
+        inner = Web3Rpc(self.follower.chain.engine.url)
+        try:
+            return self.follower.spoil(list(requests), await inner.batch(requests))
+        finally:
+            await inner.close()
 
 
 @contextmanager

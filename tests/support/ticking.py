@@ -88,7 +88,8 @@ def fall(chain: Chain, dollars: int) -> None:
 
 
 def due(watcher: Watcher, chain: Chain, vault: bytes) -> tuple[int, ...]:
-    """What a tick says of a vault, the same as the lens says."""
-    found = watcher.tick().vaults[vault].due
-    assert found == watcher.liquidatable(vault, [*chain.ids])
-    return found
+    """What a tick says of a vault, the same as the lens says, the words the chain's."""
+    sight, words = watcher.tick().vaults[vault], chain.words()
+    assert sight.due == watcher.liquidatable(vault, [*chain.ids])
+    assert sight.words == tuple(words[vault, position_id] for position_id in sight.due)
+    return sight.due

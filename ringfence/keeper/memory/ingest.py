@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from ringfence.errors import RingfenceError
@@ -37,6 +38,16 @@ class IngestError(RingfenceError):
     """The chain could not be read, or has left the store behind; the store is as it was."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A block whose bloom filter names a log that is not among those in `places`."""
+
+    header: Header
+    request: Request
+    wanted: Wanted
+    places: frozenset[tuple[int, int]]
+
+
 def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
@@ -52,14 +63,15 @@ class Ingest:
     """Reads one deployment's chain into its store.
 
     Blocks deeper than the store's window count as final and are read by ranges, the others one by
-    one, each by its hash. `false_alarms` counts the blocks whose bloom filter named a log that was
-    not there when the node was asked again either.
+    one, each by its hash. Where a block's bloom filter names a log that is not there, its logs are
+    asked for again along with the next block's; `false_alarms` counts those that lacked then too.
     """
 
     def __init__(self, rpc: Rpc, store: Store) -> None:
         self._rpc = rpc
         self._store = store
         self._span = _FIRST_SPAN
+        self._doubts: list[_Doubt] = []
         self.false_alarms = 0
 
     async def advance(self, head: Header, riders: Riders | None = None) -> AsyncIterator[Changes]:
@@ -84,11 +96,44 @@ class Ingest:
             async for changes in self._read_ranges(ancestor, final):
                 yield changes
             cursor = final
+        async for changes in self._read_path(head, cursor, riders or Riders(())):
+            yield changes
+
+    async def _read_path(self, head: Header, cursor: int, riders: Riders) -> AsyncIterator[Changes]:
+        """Read the blocks up to the head, one by one; take back what is not the head's chain."""
         path = await self._path(head)
         if path[0].number <= cursor:
             yield self._store.undo_to(path[0].number - 1)
+        doubts = self._doubts
+        joint = Riders([*riders.requests, *(one.request for one in doubts)])
         for header in path:
-            yield await self._read_block(header, riders if header is head else None)
+            yield await self._read_block(header, joint if header is head else None)
+        if joint.answers is None:
+            return
+        riders.answers = joint.answers[: len(riders.requests)]
+        partial = self._settle(doubts, joint.answers[len(riders.requests) :])
+        if partial is not None:
+            yield self._store.undo_to(partial - 1)
+            for header in await self._path(head):
+                yield await self._read_block(header)
+
+    def _settle(self, doubts: Sequence[_Doubt], answers: Sequence[Json | RpcError]) -> int | None:
+        """Drop the doubts that are answered; return the first block whose logs were not all."""
+        partial = None
+        for doubt, answer in zip(doubts, answers, strict=True):
+            number = doubt.header.number
+            if self._store.hash_at(number) == doubt.header.hash:
+                try:
+                    [raw] = _results([answer])
+                    logs = _logs_of(doubt.header, raw, doubt.wanted)
+                except _BAD_ANSWER:
+                    continue
+                if doubt.places.issuperset(log.place for log in logs):
+                    self.false_alarms += 1
+                else:
+                    partial = min(partial or number, number)
+            self._doubts.remove(doubt)
+        return partial
 
     async def _begin(self, head: Header) -> None:
         """Put the block before the first one into a new store: a branch may start there."""
@@ -185,14 +230,18 @@ class Ingest:
             raise WireError(f"block {last} became another while it was read")
         return headers[0], changes, size
 
-    async def _read_block(self, header: Header, riders: Riders | None) -> Changes:
+    async def _read_block(self, header: Header, riders: Riders | None = None) -> Changes:
         async def fetch(wanted: Wanted) -> list[LogEntry]:
-            logs = await self._block_logs(header, wanted, riders)
+            request = _logs_request(wanted, {"blockHash": _hex(header.hash)})
+
+            def read(answers: Sequence[Json]) -> list[LogEntry]:
+                return _logs_of(header, answers[0], wanted)
+
+            what = f"the logs of block {header.number}"
+            logs = await self._ask(what, [request], read, riders)
             if _seems_to_miss(header, wanted, logs):
-                more = await self._block_logs(header, wanted)
-                merged = {log.place: log for log in (*logs, *more)}
-                logs = [merged[place] for place in sorted(merged)]
-                self.false_alarms += _seems_to_miss(header, wanted, logs)
+                places = frozenset(log.place for log in logs)
+                self._doubts = [*self._doubts, _Doubt(header, request, wanted, places)]
             return logs
 
         try:
@@ -201,19 +250,6 @@ class Ingest:
             raise IngestError(f"block {header.number} could not be read: {error}") from error
         self._store.apply(header, changes.vaults, changes.words)
         return changes
-
-    async def _block_logs(
-        self, header: Header, wanted: Wanted, riders: Riders | None = None
-    ) -> list[LogEntry]:
-        def read(answers: Sequence[Json]) -> list[LogEntry]:
-            logs = _wanted_logs(answers[0], wanted)
-            for log in logs:
-                if (log.block_hash, log.place[0]) != (header.hash, header.number):
-                    raise WireError(f"log {log.place} is not of block {_hex(header.hash)}")
-            return logs
-
-        request = _logs_request(wanted, {"blockHash": _hex(header.hash)})
-        return await self._ask(f"the logs of block {header.number}", [request], read, riders)
 
     async def _collect(self, fetch: Fetch) -> Changes:
         """Return what the logs say, those of vaults that they say are new included."""
@@ -285,6 +321,14 @@ def _wanted_logs(answer: Json, wanted: Wanted) -> list[LogEntry]:
     for log in logs:
         if not log.topics or log.topics[0] not in wanted.get(log.address, ()):
             raise WireError(f"log {log.place} of {_hex(log.address)} was not asked for")
+    return logs
+
+
+def _logs_of(header: Header, answer: Json, wanted: Wanted) -> list[LogEntry]:
+    logs = _wanted_logs(answer, wanted)
+    for log in logs:
+        if (log.block_hash, log.place[0]) != (header.hash, header.number):
+            raise WireError(f"log {log.place} is not of block {_hex(header.hash)}")
     return logs
 
 

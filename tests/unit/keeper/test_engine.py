@@ -99,7 +99,8 @@ def test_tick__nothing_due__says_how_near_over_all_vaults(
 ) -> None:
     tick = watcher.tick()
     assert tick.due == {}
-    assert tick.vaults[other] == Sight()
+    index = blockchain.registry.markets[1].books().debt_index
+    assert tick.vaults[other] == Sight(price=price_of(2_000), debt_index=index)
     # 500 USDC of debt a WETH at 2,000, due above an LTV of 0.86.
     assert tick.vaults[vault].nearest == pytest.approx(1 - 500 / 0.86 / 2_000, abs=1e-6)
     assert tick.nearest == tick.vaults[vault].nearest

@@ -52,7 +52,7 @@ def test_tick__oracle_gives_no_price__that_vault_is_named_and_no_other(
     tick = watcher.tick()
     sight = tick.vaults[address_bytes(market.vault)]
     reason = f"its oracle {market.oracle.address} gives no price"
-    assert sight == Sight(unpriced=reason)
+    assert sight == Sight(debt_index=market.vault.current_balance_sheet().debt_index, unpriced=reason)
     assert [*tick.due] == [vault]
     assert tick.troubles == {address_bytes(market.vault): reason}
 
@@ -110,6 +110,8 @@ def test_tick__event_lost__vault_lags_and_is_never_trusted_again(
 ) -> None:
     watcher.counting.spoil = dropping(2)
     blockchain.open(4)
+    assert "left events out" in (watcher.tick().vaults[vault].lagging or "")
+    blockchain.mine()
     assert "left events out" in (watcher.tick().vaults[vault].lagging or "")
     watcher.counting.spoil = honest
     fall(blockchain, 500)

@@ -159,16 +159,38 @@ def test_advance__creation_lost_in_a_range__refused(blockchain: Chain, follower:
         follower.follow()
 
 
-def test_advance__logs_lack_once__bloom_filter_has_them_asked_for_again(
+def test_advance__logs_lack_once__asked_for_again_with_the_next_block(
+    blockchain: Chain, follower: Follower
+) -> None:
+    for act in [blockchain.mine, *old_branch(blockchain)]:
+        follower.follow()
+        follower.spoil = dropping(1)
+        act()
+        follower.follow()
+        assert follower.stored() != blockchain.words() or act == blockchain.mine
+        blockchain.mine()
+        follower.asked.clear()
+        follower.follow()
+        follower.check()
+        again = [params[0]["blockHash"] for method, params in follower.asked[:2]]
+        assert len({*again}) == 2 or act == blockchain.mine, "not along with the next block's"
+    assert follower.ingest.false_alarms == 0
+
+
+def test_advance__logs_lack_and_block_goes__forgotten(
     blockchain: Chain, follower: Follower
 ) -> None:
     follower.follow()
-    for act in old_branch(blockchain):
+    blockchain.open(9)
+    follower.spoil = dropping(1)
+    follower.follow()
+    blockchain.rollback(1)
+    blockchain.ids.discard(blockchain.id_of(9))
+    for act in new_branch(blockchain):
         act()
-        follower.spoil = dropping(1)
-        follower.follow()
-        follower.check()
-    assert follower.false_alarms == 0
+    follower.follow()
+    follower.check()
+    assert follower.ingest.false_alarms == 0
 
 
 def test_advance__logs_lack_twice__counted_and_seen_in_the_books(
@@ -178,7 +200,9 @@ def test_advance__logs_lack_twice__counted_and_seen_in_the_books(
     blockchain.open(9)
     follower.spoil = dropping(2)
     assert follower.follow() == 1
-    assert follower.false_alarms == 1
+    blockchain.mine()
+    assert follower.follow() == 1
+    assert follower.ingest.false_alarms == 1
     lost = 500 * 10**6
     books = blockchain.market.books()
     address = address_bytes(blockchain.market.vault)
