@@ -26,6 +26,7 @@ from ringfence.errors import RingfenceError
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.keeper import Executor, Keeper, Policy, Round
 from ringfence.keeper.chain.rpc import Web3Rpc
+from ringfence.keeper.decide import MAX_BATCH
 from ringfence.keeper.engine import Engine, Tick
 from ringfence.keeper.follow import EngineDiscovery
 from ringfence.keeper.memory.store import Deployment, Store
@@ -190,7 +191,9 @@ def _show(
 @click.option(
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
 )
-@click.option("--batch", type=click.IntRange(1, 32), default=1, help="Positions a transaction.")
+@click.option(
+    "--batch", type=click.IntRange(1, MAX_BATCH), default=1, help="Positions a transaction."
+)
 @click.option("--interval", default="12s", show_default=True, help="Between looks.")
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")

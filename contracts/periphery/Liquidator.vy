@@ -32,7 +32,7 @@ implements: IUniswapV3SwapCallback
 initializes: uniswap_swaps
 
 
-MAX_TARGETS: constant(uint256) = 32
+MAX_TARGETS: constant(uint256) = 128
 # `Error(string)` with a reason of up to 64 bytes.
 _MAX_RESPONSE: constant(uint256) = 132
 _ERROR_SELECTOR: constant(bytes4) = 0x08c379a0

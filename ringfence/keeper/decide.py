@@ -14,7 +14,7 @@ from ringfence.math.fixed_point import WAD
 REPAY_ALL = 2**127
 """More than any debt, asset units."""
 
-MAX_BATCH = 32
+MAX_BATCH = 128
 """The most targets that the Liquidator takes in one call."""
 
 

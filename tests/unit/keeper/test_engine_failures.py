@@ -52,7 +52,9 @@ def test_tick__oracle_gives_no_price__that_vault_is_named_and_no_other(
     tick = watcher.tick()
     sight = tick.vaults[address_bytes(market.vault)]
     reason = f"its oracle {market.oracle.address} gives no price"
-    assert sight == Sight(debt_index=market.vault.current_balance_sheet().debt_index, unpriced=reason)
+    assert sight == Sight(
+        debt_index=market.vault.current_balance_sheet().debt_index, unpriced=reason
+    )
     assert [*tick.due] == [vault]
     assert tick.troubles == {address_bytes(market.vault): reason}
 

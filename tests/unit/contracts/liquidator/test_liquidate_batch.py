@@ -10,6 +10,7 @@ from ringfence.evm.abi import decode_revert
 from ringfence.evm.uniswap import encode_path
 from tests.support.market import (
     BOOKS,
+    LENDER,
     LIQUIDATOR,
     MAX_UINT256,
     NOBODY,
@@ -241,9 +242,9 @@ def test_batch__budget__covers_a_loss_and_the_rest_comes_back(stage: Stage, mark
 
 
 def test_batch__most_targets__one_more_is_refused(stage: Stage, market: Market) -> None:
-    assert len(batch(stage, market, *[target(UNKNOWN)] * 32).value[0]) == 32
+    assert len(batch(stage, market, *[target(UNKNOWN)] * 128).value[0]) == 128
     with pytest.raises(Reverted):
-        batch(stage, market, *[target(UNKNOWN)] * 33)
+        batch(stage, market, *[target(UNKNOWN)] * 129)
 
 
 def test_batch__too_little_gas__reverts_instead_of_reporting_failures(
@@ -304,3 +305,20 @@ def test_batch__vaults_own_token_calls_back__is_locked_out(stage: Stage) -> None
         assert stage.dai.balanceOf(RECEIVER) == receipt.value[1]
         assert stage.holdings() == {}
         stage.engine.restore(mark)
+
+
+def test_batch__most_targets__in_the_gas_that_a_transaction_may_have(stage: Stage) -> None:
+    market, most = stage.long, 128
+    debt = 1_590 * USDC
+    stage.fund(LENDER, usdc=2 * most * debt)
+    market.asset.approve(market.vault, 2 * most * debt, sender=LENDER)
+    market.vault.deposit(2 * most * debt, LENDER, sender=LENDER)
+    stage.fund(TRADER, weth=most * WETH)
+    market.collateral.approve(market.vault, most * WETH, sender=TRADER)
+    ids = [position_id(TRADER, 100 + number) for number in range(most)]
+    for position in ids:
+        market.vault.adjust(position, WETH, debt, TRADER, b"", sender=TRADER)
+    stage.set_price(1_800)
+    stage.engine.advance(1)
+    receipt = batch(stage, market, *map(target, ids), gas_limit=16_777_216)
+    assert statuses(receipt) == [LIQUIDATED] * most
