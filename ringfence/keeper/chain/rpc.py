@@ -10,6 +10,7 @@ from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
 from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.chain.wire import NoAnswerError
 
 # The latter three are what web3.py makes of an answer that is no JSON-RPC.
 _FAILURES = (
@@ -41,10 +42,10 @@ class Web3Rpc:
         except _FAILURES as error:
             # Its words would carry the URL, and the URL may carry a key.
             told = f"no answer: {type(error).__name__} {getattr(error, 'status', '')}".rstrip()
-            return [RpcError(method, told, None) for method, _ in requests]
+            return [NoAnswerError(method, told, None) for method, _ in requests]
         if not isinstance(answers, list) or len(answers) != len(requests):
             told = f"no answer of its own: {str(answers)[:_TOLD]}"
-            return [RpcError(method, told, None) for method, _ in requests]
+            return [NoAnswerError(method, told, None) for method, _ in requests]
         return [
             _result(method, answer) for (method, _), answer in zip(requests, answers, strict=True)
         ]

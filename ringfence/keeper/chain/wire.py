@@ -20,6 +20,10 @@ class WireError(RingfenceError):
     """A node said something that no node may say."""
 
 
+class NoAnswerError(RpcError):
+    """A node gave nothing that answers: it is gone, too slow, over a limit, or talks nonsense."""
+
+
 class Rpc(Protocol):
     """A way to one node or to several."""
 

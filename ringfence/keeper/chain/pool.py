@@ -1,0 +1,314 @@
+"""Several nodes as one: the best is asked, the next when it fails; a head counts with a quorum."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.chain.rpc import Web3Rpc
+from ringfence.keeper.chain.wire import Header, NoAnswerError, Rpc, WireError
+
+_FIRST_REST, _LONGEST_REST = 0.5, 60.0
+"""Seconds that an endpoint is left alone after one failure, and after many: twice as long each."""
+_LAG_REST = 1.0
+"""Seconds that an endpoint is left alone when it does not have a block yet."""
+_FROZEN = 60.0
+"""Seconds at one height after which an endpoint that is behind is called frozen."""
+_REMEMBERED = 64
+"""Questions of which it is kept who answered them."""
+
+_LIMITED = re.compile(
+    r"rate.?limit|too many requests|request limit|limit exceeded|compute units|capacity|\b429\b",
+    re.IGNORECASE,
+)
+_LAGGING = re.compile(
+    r"(header|block|resource)( for hash)? not found|unknown block|could not find block"
+    r"|missing trie node|block ?out ?of ?range",
+    re.IGNORECASE,
+)
+_HEADERS = ("eth_getBlockByHash", "eth_getBlockByNumber")
+_FIXED = ("eth_getLogs", *_HEADERS)
+"""Methods whose answer another time is the same: who asks again was not content with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """An endpoint as a status shows it; `height` is None before it has said one."""
+
+    name: str
+    height: int | None
+    healthy: bool
+    error: str | None
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """`rose` is when its height was last seen to change, `rests_until` the end of its rest, s."""
+
+    name: str
+    rpc: Rpc
+    height: int = -1
+    rose: float = 0.0
+    failures: int = 0
+    rests_until: float = 0.0
+    error: str | None = None
+
+    def fail(self, error: str, now: float) -> None:
+        self.error = error
+        self.rests_until = now + min(_FIRST_REST * 2**self.failures, _LONGEST_REST)
+        self.failures = min(self.failures + 1, 16)
+
+    def lag(self, error: str, now: float) -> None:
+        self.error, self.failures, self.rests_until = error, 0, now + _LAG_REST
+
+    def succeed(self) -> None:
+        self.error, self.failures, self.rests_until = None, 0, 0.0
+
+    def stand_at(self, height: int, now: float) -> None:
+        if height != self.height:
+            self.height, self.rose = height, now
+
+
+class Pool:
+    """Named endpoints as one `Rpc`; itself decides by what it saw and by `clock`, and never sleeps.
+
+    A batch is answered by one endpoint as a whole, as what is read together must be of one node:
+    the first, in the order given, of those that are healthy and at the height that `quorum` of them
+    have reached. The next is asked, `tries` in all, when one gives no answer within `timeout`
+    seconds, is over its limit, or does not have a block yet; and when the same logs or header are
+    asked for once more, as nobody does who could use the first answer. An endpoint that fails
+    comes last until it has answered again, be it to `agreed` or to `survey`.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Rpc],
+        *,
+        quorum: int | None = None,
+        tries: int = 4,
+        timeout: float = 10.0,
+        quick: float = 2.0,
+        slack: int = 3,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the `quorum`, the majority by default, and what an answer may take, seconds.
+
+        `quick` is that of an answer about a head, and of an endpoint that failed. `slack` is by how
+        many blocks a head may be behind before it counts as old.
+        """
+        self._endpoints = [_Endpoint(name, rpc, rose=clock()) for name, rpc in endpoints.items()]
+        self._quorum = len(endpoints) // 2 + 1 if quorum is None else quorum
+        if not 1 <= self._quorum <= len(endpoints):
+            raise ValueError(f"a quorum of {quorum} of {len(endpoints)} endpoints; name more")
+        self._tries, self._timeout, self._quick, self._slack = tries, timeout, quick, slack
+        self._clock = clock
+        self._answered: OrderedDict[str, set[str]] = OrderedDict()
+        self._asking: set[asyncio.Task[str | None]] = set()
+
+    @classmethod
+    def of(cls, urls: Sequence[str], *, quorum: int | None = None, slack: int = 3) -> Self:
+        """Return the pool of nodes at these URLs, each named by its host: a path may hold a key."""
+        seen: Counter[str] = Counter()
+        endpoints: dict[str, Rpc] = {}
+        for url in urls:
+            host = urlsplit(url).hostname or "?"
+            seen[host] += 1
+            endpoints[host if seen[host] == 1 else f"{host} ({seen[host]})"] = Web3Rpc(url)
+        return cls(endpoints, quorum=quorum, slack=slack)
+
+    async def close(self) -> None:
+        """Stop asking, and close the endpoints that can be closed."""
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        for endpoint in self._endpoints:
+            if isinstance(endpoint.rpc, Web3Rpc):
+                await endpoint.rpc.close()
+
+    def describe(self) -> list[Health]:
+        """Return how each endpoint is, in the order given."""
+        return [
+            Health(one.name, None if one.height < 0 else one.height, one.error is None, one.error)
+            for one in self._endpoints
+        ]
+
+    # Asking one
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Return each request's result, or its error, in their order; raise nothing.
+
+        Where no endpoint has all answers, those of the one that has most; where none has any, the
+        same error for each, which says of every endpoint that was asked what was wrong.
+        """
+        if not requests:
+            return []
+        question = _question(requests[0])
+        before = self._answered.get(question, set())
+        most: tuple[int, list[Json | RpcError]] | None = None
+        reasons = []
+        for endpoint in self._order(before)[: self._tries]:
+            timeout = self._quick if endpoint.failures else self._timeout
+            answers = await self._ask(endpoint, requests, timeout)
+            lacking = self._judge(endpoint, requests, answers)
+            if not lacking:
+                self._remember(question, endpoint.name)
+                return answers
+            reasons.append(f"{endpoint.name}: {endpoint.error}")
+            if most is None or lacking < most[0]:
+                most = lacking, answers
+        if most and not all(map(_is_no_answer, most[1])):
+            return most[1]
+        told = f"no answer from {len(reasons)} of {len(self._endpoints)} nodes: "
+        return [NoAnswerError(method, told + "; ".join(reasons), None) for method, _ in requests]
+
+    def _order(self, answered: set[str]) -> list[_Endpoint]:
+        """Return the endpoints, the best first; those that `answered` this question come last."""
+        now = self._clock()
+        agreed = sorted((one.height for one in self._endpoints), reverse=True)[self._quorum - 1]
+        return sorted(
+            self._endpoints,
+            key=lambda one: (
+                one.name in answered,
+                max(one.rests_until - now, 0.0),
+                one.failures > 0,
+                one.height < agreed,
+            ),
+        )
+
+    def _remember(self, question: str, name: str) -> None:
+        if not question:
+            return
+        names = self._answered.setdefault(question, set())
+        names.add(name)
+        if len(names) == len(self._endpoints):
+            names.clear()
+        self._answered.move_to_end(question)
+        if len(self._answered) > _REMEMBERED:
+            self._answered.popitem(last=False)
+
+    async def _ask(
+        self, endpoint: _Endpoint, requests: Sequence[Request], timeout: float
+    ) -> list[Json | RpcError]:
+        try:
+            return await asyncio.wait_for(endpoint.rpc.batch(requests), timeout)
+        except TimeoutError:
+            told = f"no answer within {timeout:g} s"
+            return [NoAnswerError(method, told, None) for method, _ in requests]
+
+    def _judge(
+        self, endpoint: _Endpoint, requests: Sequence[Request], answers: Sequence[Json | RpcError]
+    ) -> int:
+        """Return how many answers another endpoint may have; note what this says of this one."""
+        failed = [answer for answer in answers if _is_no_answer(answer)]
+        absent = [
+            f"it does not have a block yet: {answer or method}"
+            for (method, _params), answer in zip(requests, answers, strict=True)
+            if _is_behind(method, answer)
+        ]
+        if failed:
+            endpoint.fail(failed[0].message, self._clock())
+        elif absent:
+            endpoint.lag(absent[0], self._clock())
+        else:
+            endpoint.succeed()
+        return len(failed) + len(absent)
+
+    # Asking all
+
+    async def survey(self) -> None:
+        """Ask every endpoint how high it is; one that failed and answers is healthy again."""
+        await asyncio.gather(*[self._look(one, None) for one in self._endpoints])
+
+    async def agreed(self, head: Header) -> str | None:
+        """Return None when `quorum` endpoints have this very head and none newer, else the reason.
+
+        Returns as soon as so many have said so; what the others say is still noted when it comes.
+        """
+        tasks = [asyncio.create_task(self._look(one, head)) for one in self._endpoints]
+        self._asking.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._asking.discard)
+        reasons: list[str] = []
+        agreeing = 0
+        for answer in asyncio.as_completed(tasks):
+            reason = await answer
+            if reason is not None:
+                reasons.append(reason)
+                continue
+            agreeing += 1
+            if agreeing == self._quorum:
+                return None
+        return (
+            f"{agreeing} of {len(tasks)} nodes have block {head.number} as the head, "
+            f"0x{head.hash.hex()} (needed: {self._quorum}): {'; '.join(sorted(reasons))}"
+        )
+
+    async def _look(self, endpoint: _Endpoint, head: Header | None) -> str | None:
+        """Note an endpoint's height; return why it does not have this head, where so."""
+        requests: list[Request] = [("eth_blockNumber", [])]
+        if head is not None:
+            requests.append(("eth_getBlockByNumber", [hex(head.number), False]))
+        answers = await self._ask(endpoint, requests, self._quick)
+        name, now = endpoint.name, self._clock()
+        for answer in answers:
+            if _is_no_answer(answer):
+                endpoint.fail(answer.message, now)
+                return f"{name} does not answer: {answer.message}"
+        try:
+            endpoint.stand_at(int(str(answers[0]), 16), now)
+        except ValueError:
+            endpoint.fail(f"it does not say its height: {answers[0]!r:.100}", now)
+            return f"{name} does not say its height"
+        endpoint.succeed()
+        return None if head is None else self._differs(endpoint, head, answers[1])
+
+    def _differs(self, endpoint: _Endpoint, head: Header, block: Json | RpcError) -> str | None:
+        name, height = endpoint.name, endpoint.height
+        if _is_behind("eth_getBlockByNumber", block):
+            seconds = self._clock() - endpoint.rose
+            if seconds >= _FROZEN:
+                return f"{name} is frozen at block {height}, for {seconds:.0f} s"
+            return f"{name} is behind, at block {height}"
+        if isinstance(block, RpcError):
+            return f"{name} does not say the block: {block.message}"
+        try:
+            found = Header.parse(block).hash
+        except WireError as error:
+            return f"{name}: {error}"
+        if found != head.hash:
+            return f"{name} has another block there, 0x{found.hex()}"
+        if height > head.number + self._slack:
+            return f"{name} has gone on to block {height}"
+        return None
+
+
+def _question(request: Request) -> str:
+    """Return what tells a request whose answer stays the same from others; "" for those."""
+    method, params = request
+    return json.dumps(request) if method in _FIXED and "latest" not in params else ""
+
+
+def _is_no_answer(answer: Json | RpcError) -> bool:
+    if not isinstance(answer, RpcError):
+        return False
+    return isinstance(answer, NoAnswerError) or _says(_LIMITED, answer)
+
+
+def _is_behind(method: str, answer: Json | RpcError) -> bool:
+    """Return whether the answer is one of a node that does not have the block."""
+    if isinstance(answer, RpcError):
+        return not _is_no_answer(answer) and _says(_LAGGING, answer)
+    return answer is None and method in _HEADERS
+
+
+def _says(words: re.Pattern[str], error: RpcError) -> bool:
+    """Return whether a node says so: what a contract reverts with is no word of a node's."""
+    return "revert" not in error.message.lower() and words.search(error.message) is not None
