@@ -2,11 +2,12 @@
 
 A pool keeps the root of its price: `sqrt_price = sqrt(token_1 units per token_0 unit) * 2**96`,
 token_0 being the one of the lower address. Tick i stands for the price 1.0001**i. Source: Uniswap
-v3-core, TickMath; `sqrt_price_at_tick` gives its very integers.
+v3-core, TickMath, SwapMath and SqrtPriceMath; their very integers.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 
@@ -20,6 +21,9 @@ MAX_SQRT_PRICE = 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_3
 
 TICK_SPACINGS = {100: 1, 500: 10, 3_000: 60, 10_000: 200}
 """Fee in 1e-6 of the amount sold -> distance of usable ticks."""
+
+FEE_SCALE = 1_000_000
+"""What a pool's fee is a part of."""
 
 _Q96 = 1 << 96
 _MAX_UINT256 = 2**256 - 1
@@ -127,3 +131,76 @@ def range_around(root: int, spacing: int, width: Fraction) -> tuple[int, int]:
     lower = usable_tick_down(tick_at_sqrt_price(low), spacing)
     upper = usable_tick_up(tick_at_sqrt_price(high) + 1, spacing)
     return lower, upper
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """What a pool's sales depend on within the tick spacing that its price lies in.
+
+    Root price scaled 2**96, the tick that the pool reports, liquidity in range, fee in 1e-6.
+    """
+
+    sqrt_price: int
+    tick: int
+    liquidity: int
+    fee: int
+
+    def sell(self, amount: int, zero_for_one: bool) -> int | None:
+        """Return what the pool gives for exactly `amount` of a token, units of the other.
+
+        `zero_for_one` sells token_0. None where the sale would leave the tick spacing, beyond which
+        liquidity may be another. One step of UniswapV3Pool.swap.
+
+        >>> pool = PoolState(sqrt_price(10**18, 2_000 * 10**6), -200_312, 10**18, 500)
+        >>> pool.sell(10**18, zero_for_one=True), pool.sell(10**22, zero_for_one=True)
+        (1998910650, None)
+        """
+        after = self._after(amount, zero_for_one)
+        if after is None:
+            return None
+        if zero_for_one:
+            return self.liquidity * (self.sqrt_price - after) // _Q96
+        # As the pool does it: two divisions.
+        return (self.liquidity << 96) * (after - self.sqrt_price) // after // self.sqrt_price
+
+    def _after(self, amount: int, zero_for_one: bool) -> int | None:
+        """Return the root price after a sale, None where that is not within the spacing."""
+        limit, root, liquidity = self._limit(zero_for_one), self.sqrt_price, self.liquidity
+        taken = amount * (FEE_SCALE - self.fee) // FEE_SCALE
+        if taken >= self._room(limit, zero_for_one):
+            return None
+        if not zero_for_one:
+            return root + (taken << 96) // liquidity
+        shifted = liquidity << 96
+        if taken * root + shifted <= _MAX_UINT256:
+            return -(-shifted * root // (shifted + taken * root))
+        return -(-shifted // (shifted // root + taken))
+
+    def _limit(self, zero_for_one: bool) -> int:
+        spacing = TICK_SPACINGS[self.fee]
+        tick = self.tick // spacing * spacing + (0 if zero_for_one else spacing)
+        return sqrt_price_at_tick(max(MIN_TICK, min(tick, MAX_TICK)))
+
+    def _room(self, limit: int, zero_for_one: bool) -> int:
+        """Return what takes the price to `limit`, units sold before the fee, rounded up."""
+        if not zero_for_one:
+            return max(-(-self.liquidity * (limit - self.sqrt_price) // _Q96), 0)
+        above = -(-(self.liquidity << 96) * (self.sqrt_price - limit) // self.sqrt_price)
+        return max(-(-above // limit), 0)
+
+    def best_sale(self, cost: Fraction, zero_for_one: bool) -> int:
+        """Return about how much to sell while a unit of it costs `cost` units of what it gives.
+
+        The pool's price after the sale, less its fee, is then that cost. The spacing is not looked
+        at: past it, it is a guess.
+        """
+        kept = Fraction(FEE_SCALE - self.fee, FEE_SCALE)
+        ratio = cost / kept if zero_for_one else kept / cost
+        root = isqrt((ratio.numerator << 192) // ratio.denominator)
+        if root == 0 or (root < self.sqrt_price) != zero_for_one:
+            return 0
+        if zero_for_one:
+            sold = (self.liquidity << 96) * (self.sqrt_price - root) // root // self.sqrt_price
+        else:
+            sold = self.liquidity * (root - self.sqrt_price) // _Q96
+        return int(sold / kept)
