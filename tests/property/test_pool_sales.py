@@ -1,4 +1,4 @@
-"""`PoolState` against Uniswap's own pools and QuoterV2: sales within a tick spacing, to the unit."""
+"""`PoolState` against real pools and QuoterV2: sales within a tick spacing, to the unit."""
 
 from __future__ import annotations
 

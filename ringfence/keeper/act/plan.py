@@ -1,0 +1,386 @@
+"""Which liquidations to send, how much of each, in which transactions: pure.
+
+Every due position is tried, the worst first: on each route, at the price that earlier sales of this
+plan leave there, in the size that earns most. What it earns is what the seized collateral gives,
+less repayment and the reserve's cut; a position is taken when that pays for the gas that it adds.
+An insolvent one is paid like any other, out of its collateral (LIQ-5); the loss is the lenders'.
+
+What is bounded on chain. Gas is spent once a transaction is mined, also when it reverts; a bound is
+there for what can still be refused: a sale at a price that someone has just moved, and inclusion by
+a builder who leaves reverting transactions out. So each target must earn its own gas, no more: a
+price that moves a little costs profit, not the liquidation, and one target that no longer pays
+fails alone. A batch must earn what the cheapest of its targets would have to earn by itself: its
+gas, the gas of the transaction around it, and the policy's least profit. A batch that shrinks on
+its way, since others were faster, still goes through while what is left pays, as reverting would
+cost the same gas and earn nothing. A skipped target costs some 23,000 gas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from ringfence.client.units import Token
+from ringfence.keeper.act.bid import Bid, Fees
+from ringfence.keeper.act.policy import MAX_TARGETS, Policy
+from ringfence.keeper.act.sale import Sales
+from ringfence.math.errors import RevertError
+from ringfence.math.fixed_point import PRICE_SCALE, WAD
+from ringfence.math.health import debt_up, ltv_up, value_down
+from ringfence.math.liquidation import Liquidation, RiskParams, beta_of, is_solvent, liquidate
+from ringfence.math.position_slot import PositionSlot, unpack
+
+REPAY_ALL = 2**127
+"""More than any debt, asset units: the contract stops where it must."""
+
+_POINTS = 24
+_HALVINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A vault with something due.
+
+    `price` is high, 1e36, `debt_index` 1e18, `due` ids with their words. `asset_per_ether` is asset
+    units per 1e18 wei, or why there is no such price; `sales` by route, empty where no pool trades
+    the pair.
+    """
+
+    vault: bytes
+    risk: RiskParams
+    price: int
+    debt_index: int
+    due: Sequence[tuple[int, int]]
+    asset: Token
+    asset_per_ether: int | str
+    sales: Sequence[Sales]
+
+    def positions(self) -> list[Position]:
+        """Return what is due, the highest LTV first."""
+        found = [self._position(*one) for one in self.due]
+        return sorted(found, key=lambda one: (-one.ltv, one.id))
+
+    def _position(self, position_id: int, word: int) -> Position:
+        slot = unpack(word)
+        value = value_down(slot.collateral, self.price)
+        return Position(
+            position_id, slot, ltv_up(debt_up(slot.scaled_debt, self.debt_index), value)
+        )
+
+    def cost(self, wei: int) -> int:
+        """Return wei in asset units, rounded up; there must be a price."""
+        return -(-wei * int(self.asset_per_ether) // WAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A due position, its LTV at the high price, rounded up, 1e18."""
+
+    id: int
+    slot: PositionSlot
+    ltv: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A position to liquidate; what it is bounded by on chain, and what it should move.
+
+    Asset units; `seized` in collateral units, `profit` before gas, `own_gas` what it must earn to
+    pay for its gas. `allowed` is what the policy lets it cost, and 0 where it pays for itself.
+    """
+
+    position_id: int
+    max_repay: int
+    min_profit: int
+    seized: int
+    paid: int
+    profit: int
+    own_gas: int
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction of the Liquidator: targets of one vault along one route, in this order."""
+
+    market: Market = field(repr=False)
+    sales: Sales = field(repr=False)
+    targets: tuple[Target, ...]
+    ltv: int
+
+    @property
+    def pools(self) -> int:
+        """How many pools its sales go through."""
+        return len(self.sales.pools)
+
+    @property
+    def profit(self) -> int:
+        """What it should earn before gas, asset units."""
+        return sum(one.profit for one in self.targets)
+
+    def min_profit(self, fees: Fees, policy: Policy) -> int:
+        """Return the least that it must earn in all on chain, asset units; see the module."""
+        [*bounds] = [one.min_profit for one in self.targets]
+        if any(one.allowed for one in self.targets):
+            return sum(bounds)
+        around = self.market.cost(policy.gas.shared * fees.price + policy.least_profit)
+        return around + min(bounds, default=0)
+
+    def worth(self, profit: int, policy: Policy) -> int:
+        """Return the most that its gas may cost, wei, when it earns `profit`, asset units."""
+        earned = profit * WAD // int(self.market.asset_per_ether)
+        if any(one.allowed for one in self.targets):
+            return earned + len(self.targets) * policy.most_loss
+        return earned - policy.least_profit
+
+    def without(self, ids: Iterable[int]) -> Batch:
+        """Return it without some positions."""
+        gone = set(ids)
+        left = tuple(one for one in self.targets if one.position_id not in gone)
+        return replace(self, targets=left)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A due position that is left alone, and why."""
+
+    vault: bytes
+    position_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send, the worst first, and what not; `bids` are the batches that were simulated."""
+
+    batches: tuple[Batch, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    bids: tuple[Bid, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A size of a position on a route, and what it earns."""
+
+    sales: Sales
+    max_repay: int
+    moved: Liquidation
+    profit: int
+
+
+def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
+    """Return what to send at what gas costs now; vaults given first are sold for first."""
+    sold: dict[bytes, int] = {}
+    batches: list[Batch] = []
+    skipped: list[Skipped] = []
+    for market in markets:
+        planned = _Planning(market, fees, policy, sold)
+        for position in market.positions():
+            reason = planned.take(position)
+            if reason:
+                skipped.append(Skipped(market.vault, position.id, reason))
+        kept, left = planned.close()
+        batches += kept
+        skipped += left
+    return Plan(tuple(sorted(batches, key=lambda one: -one.ltv)), tuple(skipped))
+
+
+def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
+    """Return what should be quoted, by path: sums that the pools' own maths does not give.
+
+    The sums of what is seized one after the other, of many some; and the halves of the first and
+    of all of it, as what a pool takes gladly may be far less.
+    """
+    sums: dict[bytes, list[int]] = {}
+    by_path: dict[bytes, Sales] = {}
+    for market in markets:
+        if isinstance(market.asset_per_ether, str):
+            continue
+        seized = list(_seized(market, policy.batches * min(policy.targets, MAX_TARGETS)))
+        for sales in market.sales:
+            path = sales.route.path
+            by_path[path] = sales
+            amounts = sums.setdefault(path, [])
+            for amount in seized:
+                amounts.append((amounts[-1] if amounts else 0) + amount)
+    found: dict[bytes, list[int]] = {}
+    for path, amounts in sums.items():
+        if amounts and by_path[path].computed(amounts[-1]) is None:
+            few = {amounts[(len(amounts) - 1) * i // (_POINTS - 1)] for i in range(_POINTS)}
+            few |= {end >> n for end in (amounts[0], amounts[-1]) for n in range(_HALVINGS)}
+            found[path] = sorted(few - {0})
+    return found
+
+
+def _seized(market: Market, most: int) -> Iterator[int]:
+    for position in market.positions()[:most]:
+        moved = _moved(market, position, REPAY_ALL)
+        if moved is not None and moved.seized:
+            yield moved.seized
+
+
+def _moved(market: Market, position: Position, max_repay: int) -> Liquidation | None:
+    try:
+        return liquidate(position.slot, market.debt_index, market.price, max_repay, market.risk)
+    except RevertError:
+        return None
+
+
+class _Planning:
+    """One vault's share of a plan; `sold` is what all of it sells along each route."""
+
+    def __init__(self, market: Market, fees: Fees, policy: Policy, sold: dict[bytes, int]) -> None:
+        self._market, self._fees, self._policy, self._sold = market, fees, policy, sold
+        self._done: list[Batch] = []
+        self._open: dict[bytes, Batch] = {}
+
+    def take(self, position: Position) -> str | None:
+        """Put a position into a batch, or return why not."""
+        market, policy = self._market, self._policy
+        if isinstance(market.asset_per_ether, str):
+            return f"gas has no price in the asset: {market.asset_per_ether}"
+        if not market.sales:
+            return "no pool trades the pair"
+        if len(self._done) >= policy.batches:
+            return f"it waits: {policy.batches} transactions of its vault go first"
+        if _moved(market, position, REPAY_ALL) is None:
+            return "it cannot be liquidated at this price"
+        offers = [offer for sales in market.sales for offer in self._offers(sales, position)]
+        if not offers:
+            return "the pool is too thin: it cannot take any size"
+        best = max(offers, key=self._net)
+        own_gas = self._own_gas(best)
+        if best.profit >= own_gas:
+            self._add(position, best, own_gas, 0)
+            return None
+        if not is_solvent(position.ltv, beta_of(position.ltv, market.risk)):
+            return self._take_loss(position, offers)
+        if best.profit < 0:
+            sizes = "its one size" if len(offers) == 1 else f"the best of {len(offers)} sizes"
+            return f"the pool is too thin: {sizes} loses {self._text(-best.profit)}"
+        return self._dear(own_gas, best.profit)
+
+    def _take_loss(self, position: Position, offers: Sequence[_Offer]) -> str | None:
+        """Put an insolvent one that does not pay into a transaction of its own, or say why not.
+
+        Of what the policy bears the largest size, since the loss is borne to be rid of the debt.
+        """
+        shared = self._market.cost(self._policy.gas.shared * self._fees.price)
+        allowed = self._market.cost(self._policy.most_loss)
+        bearable = [one for one in offers if allowed and self._net(one) >= shared - allowed]
+        if bearable:
+            chosen = max(bearable, key=lambda one: (one.moved.scaled_retired, one.profit))
+            self._add(position, chosen, self._own_gas(chosen) + shared, allowed)
+            return None
+        least = shared - max(map(self._net, offers))
+        return (
+            f"insolvent: would lose {self._text(least)}, gas included, "
+            f"the policy allows {self._text(allowed)}"
+        )
+
+    def close(self) -> tuple[list[Batch], list[Skipped]]:
+        """Return the vault's batches that pay, and what was in the others, with the reason."""
+        kept, skipped = [], []
+        for batch in (*self._done, *self._open.values()):
+            gas = sum(one.own_gas for one in batch.targets)
+            gas += self._market.cost(self._policy.gas.shared * self._fees.price)
+            least = self._market.cost(self._policy.least_profit)
+            if batch.targets[0].allowed or batch.profit >= gas + least:
+                kept.append(batch)
+                continue
+            reason = self._dear(gas, batch.profit)
+            if batch.profit >= gas:
+                reason = (
+                    f"it earns {self._text(batch.profit - gas)} after gas, "
+                    f"the policy wants {self._text(least)}"
+                )
+            vault = self._market.vault
+            skipped += [Skipped(vault, one.position_id, reason) for one in batch.targets]
+        return kept, skipped
+
+    def _add(self, position: Position, offer: _Offer, own_gas: int, allowed: int) -> None:
+        bound = own_gas - allowed
+        target = Target(
+            position.id,
+            offer.max_repay,
+            # A negative bound has the Liquidator take that much from the caller first.
+            max(bound, 0) if offer.profit >= 0 else bound,
+            offer.moved.seized,
+            offer.moved.repaid + offer.moved.cut,
+            offer.profit,
+            own_gas,
+            allowed,
+        )
+        path = offer.sales.route.path
+        self._sold[path] = self._sold.get(path, 0) + offer.moved.seized
+        single = Batch(self._market, offer.sales, (target,), position.ltv)
+        if allowed:
+            self._done.append(single)
+            return
+        batch = self._open.pop(path, None)
+        batch = replace(batch, targets=(*batch.targets, target)) if batch else single
+        if len(batch.targets) == self._policy.room(batch.pools):
+            self._done.append(batch)
+        else:
+            self._open[path] = batch
+
+    def _offers(self, sales: Sales, position: Position) -> Iterator[_Offer]:
+        """Yield sizes of a position on a route: the whole, and smaller ones where its end loses."""
+        market = self._market
+        whole = _moved(market, position, REPAY_ALL)
+        sold = self._sold.get(sales.route.path, 0)
+        if whole is None:
+            return
+        full = self._offer(sales, REPAY_ALL, whole, sold)
+        if full is not None:
+            yield full
+        most = whole.repaid - whole.repaid // 8
+        less = _moved(market, position, most)
+        almost = less and self._offer(sales, most, less, sold)
+        if full is not None and almost and almost.profit <= full.profit:
+            return
+        for size in self._sizes(sales, position, whole, sold):
+            moved = _moved(market, position, size)
+            offer = moved and self._offer(sales, size, moved, sold)
+            if offer:
+                yield offer
+
+    def _sizes(
+        self, sales: Sales, position: Position, whole: Liquidation, sold: int
+    ) -> Iterator[int]:
+        """Yield repayments worth trying: up to each quote, the pool's best one, some halves.
+
+        Between two quotes what a sale is taken to give is a line, whose best is at an end.
+        """
+        if not whole.seized:
+            return
+        beta = beta_of(position.ltv, self._market.risk)
+        kept = (beta - WAD) * self._market.risk.reserve_cut
+        cost = Fraction(self._market.price * (WAD * WAD + kept), PRICE_SCALE * beta * WAD)
+        amounts = {*sales.amounts, sales.best(cost)} if cost else {*sales.amounts}
+        seizures = {amount - sold for amount in amounts} | {whole.seized >> n for n in (1, 2, 3)}
+        for seized in sorted(seizures):
+            if 0 < seized < whole.seized:
+                yield max(whole.repaid * seized // whole.seized, 1)
+
+    def _offer(self, sales: Sales, max_repay: int, moved: Liquidation, sold: int) -> _Offer | None:
+        before, after = sales.give(sold), sales.give(sold + moved.seized)
+        if before is None or after is None:
+            return None
+        return _Offer(sales, max_repay, moved, after - before - moved.repaid - moved.cut)
+
+    def _own_gas(self, offer: _Offer) -> int:
+        gas = self._policy.gas.per_target(len(offer.sales.pools))
+        return self._market.cost(gas * self._fees.price)
+
+    def _net(self, offer: _Offer) -> int:
+        return offer.profit - self._own_gas(offer)
+
+    def _dear(self, gas: int, profit: int) -> str:
+        return (
+            f"gas costs more than it earns: {self._text(gas)} of gas, {self._text(profit)} earned"
+        )
+
+    def _text(self, units: int) -> str:
+        return self._market.asset.text(units, 2)
