@@ -38,6 +38,7 @@ def _function(
 _FOREIGN: Mapping[str, Sequence[AbiEntry]] = {
     "ERC20": (
         _function("decimals", "", "uint8", "view"),
+        _function("symbol", "", "string", "view"),
         _function("balanceOf", "address", "uint256", "view"),
         _function("allowance", "address address", "uint256", "view"),
         _function("approve", "address uint256", "bool"),
@@ -49,6 +50,10 @@ _FOREIGN: Mapping[str, Sequence[AbiEntry]] = {
         _function("quoteExactInput", "bytes uint256", "uint256 uint160[] uint32[] uint256"),
         _function("quoteExactOutput", "bytes uint256", "uint256 uint160[] uint32[] uint256"),
         _function("factory", "", "address", "view"),
+    ),
+    "UniswapV3Pool": (
+        _function("slot0", "", "uint160 int24 uint16 uint16 uint16 uint8 bool", "view"),
+        _function("liquidity", "", "uint128", "view"),
     ),
     "UniswapV3Factory": (_function("getPool", "address address uint24", "address", "view"),),
 }

@@ -27,7 +27,8 @@ class Bid:
     """A transaction worth sending, simulated with these very bytes and this gas limit.
 
     `to` is a contract's 20 bytes. `worth` is the most that may be paid for its gas in all, wei:
-    what it earns, less what the policy wants left.
+    what it earns, less what the policy wants left. `charged` is the gas that it pays for: less than
+    the limit `gas`, as refunds come at its end; 0 where that is not known.
     """
 
     to: bytes
@@ -35,8 +36,9 @@ class Bid:
     gas: int
     worth: int
     targets: tuple[Target, ...]
+    charged: int = 0
 
     @property
     def max_price(self) -> int:
         """The most that a unit of its gas may cost, wei."""
-        return self.worth // self.gas
+        return self.worth // (self.charged or self.gas)

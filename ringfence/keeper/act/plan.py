@@ -43,8 +43,8 @@ class Market:
     """A vault with something due.
 
     `price` is high, 1e36, `debt_index` 1e18, `due` ids with their words. `asset_per_ether` is asset
-    units per 1e18 wei, or why there is no such price; `sales` by route, empty where no pool trades
-    the pair.
+    units per 1e18 wei, or why there is no such price; `sales` by route, and where there are none
+    `unsold` says why.
     """
 
     vault: bytes
@@ -55,6 +55,12 @@ class Market:
     asset: Token
     asset_per_ether: int | str
     sales: Sequence[Sales]
+    unsold: str = "no pool trades the pair"
+
+    @property
+    def worst(self) -> int:
+        """The highest LTV of what is due, 1e18."""
+        return max((self._position(*one).ltv for one in self.due), default=0)
 
     def positions(self) -> list[Position]:
         """Return what is due, the highest LTV first."""
@@ -170,7 +176,7 @@ class _Offer:
 
 
 def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
-    """Return what to send at what gas costs now; vaults given first are sold for first."""
+    """Return what to send at what gas costs now, in this order: vault by vault, as they come."""
     sold: dict[bytes, int] = {}
     batches: list[Batch] = []
     skipped: list[Skipped] = []
@@ -183,7 +189,7 @@ def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
         kept, left = planned.close()
         batches += kept
         skipped += left
-    return Plan(tuple(sorted(batches, key=lambda one: -one.ltv)), tuple(skipped))
+    return Plan(tuple(batches), tuple(skipped))
 
 
 def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
@@ -241,7 +247,7 @@ class _Planning:
         if isinstance(market.asset_per_ether, str):
             return f"gas has no price in the asset: {market.asset_per_ether}"
         if not market.sales:
-            return "no pool trades the pair"
+            return market.unsold
         if len(self._done) >= policy.batches:
             return f"it waits: {policy.batches} transactions of its vault go first"
         if _moved(market, position, REPAY_ALL) is None:
@@ -297,7 +303,7 @@ class _Planning:
                 )
             vault = self._market.vault
             skipped += [Skipped(vault, one.position_id, reason) for one in batch.targets]
-        return kept, skipped
+        return sorted(kept, key=lambda one: -one.ltv), skipped
 
     def _add(self, position: Position, offer: _Offer, own_gas: int, allowed: int) -> None:
         bound = own_gas - allowed

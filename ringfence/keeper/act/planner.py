@@ -1,0 +1,63 @@
+"""From what is due at a head to transactions worth sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ringfence.keeper.act.bid import Fees
+from ringfence.keeper.act.plan import Plan, plan
+from ringfence.keeper.act.policy import Policy
+from ringfence.keeper.act.quotes import Contracts, Quotes
+from ringfence.keeper.act.simulate import Simulation
+from ringfence.keeper.chain.wire import Header, Rpc
+from ringfence.keeper.engine import Tick
+from ringfence.keeper.memory.events import Vault
+
+
+class Planner:
+    """Plans at every tick; with nothing due it asks nothing.
+
+    `vaults` returns the known vaults by their 20 bytes, as the engine's book has them: a book may
+    be replaced. `account` sends, pays what the policy lets it lose, and gets the profit.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        vaults: Callable[[], Mapping[bytes, Vault]],
+        contracts: Contracts,
+        account: bytes,
+        policy: Policy,
+        ether_prices: Mapping[bytes, int] | None = None,
+    ) -> None:
+        self._rpc, self._vaults = rpc, vaults
+        self._contracts, self._account = contracts, account
+        self._quotes = Quotes(rpc, contracts, ether_prices)
+        self.policy = policy
+        self._failing: set[bytes] = set()
+
+    async def bids(self, head: Header, fees: Fees, tick: Tick) -> Plan:
+        """Return what to send after `head`, simulated there, and why the rest is left alone.
+
+        A vault of which nothing ran the last time comes after the others, so that what it claims
+        to sell does not spoil the price for them.
+        """
+        vaults = self._vaults()
+        seen = [
+            (vaults[address], sight)
+            for address, sight in tick.vaults.items()
+            if sight.due and address in vaults
+        ]
+        if not seen:
+            return Plan()
+        markets = await self._quotes.markets(seen, head, self.policy)
+        markets.sort(key=lambda one: (one.vault in self._failing, -one.worst))
+        planned = plan(markets, fees, self.policy)
+        simulation = Simulation(
+            self._rpc, self._contracts.liquidator, self._account, fees, self.policy, head
+        )
+        done = await simulation.run(planned)
+        planned_for = {batch.market.vault for batch in planned.batches}
+        self._failing -= planned_for
+        self._failing |= planned_for - {batch.market.vault for batch in done.batches}
+        return done

@@ -1,0 +1,116 @@
+"""A keeper's planner on an anvil with real Uniswap, two markets and a book that follows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ringfence.evm import Contract, Receipt, load
+from ringfence.evm.abi import address_bytes
+from ringfence.evm.anvil import AnvilEngine
+from ringfence.evm.rpc import JsonRpc
+from ringfence.keeper.act.bid import Bid, Fees
+from ringfence.keeper.act.plan import Plan
+from ringfence.keeper.act.planner import Planner
+from ringfence.keeper.act.policy import Policy
+from ringfence.keeper.act.quotes import Contracts
+from ringfence.keeper.engine import Sight, Tick
+from ringfence.keeper.memory.store import Deployment, Store
+from tests.support.market import KEEPER, MAX_UINT256, TRADER, USDC, WETH, Market, position_id
+from tests.support.periphery import Stage, fund
+from tests.support.ticking import CountingRpc, Watcher
+
+FEES = Fees(base=10**9, tip=10**8)
+
+
+@dataclass(slots=True)
+class Desk:
+    """A planner at work; `batches` of requests are those of its last plan."""
+
+    stage: Stage
+    watcher: Watcher
+    planner: Planner
+    fees: Fees = FEES
+    _salts: int = field(default=100)
+
+    @property
+    def engine(self) -> AnvilEngine:
+        assert isinstance(self.stage.engine, AnvilEngine)
+        return self.stage.engine
+
+    def open(self, market: Market, *, size: int = 1, ltv: int = 75) -> int:
+        """A position of some ether, or 2,000 dollars each, at an LTV in % at 2,000."""
+        self._salts += 1
+        position = position_id(TRADER, self._salts)
+        ether, dollars = size * WETH, size * 2_000 * USDC
+        collateral, worth = (ether, dollars) if market is self.stage.long else (dollars, ether)
+        market.vault.adjust(position, collateral, worth * ltv // 100, TRADER, b"", sender=TRADER)
+        return position
+
+    def crash(self, market: Market, long: int = 1_700, short: int = 2_350) -> None:
+        """Oracles and pool at a price at which what is open is due."""
+        self.stage.set_price(long if market is self.stage.long else short)
+        self.engine.advance(12)
+        self.stage.usdc.mint(TRADER, 0)
+
+    def tick(self) -> Tick:
+        return self.watcher.tick()
+
+    def plan(self, tick: Tick | None = None, policy: Policy | None = None) -> Plan:
+        if policy is not None:
+            self.planner.policy = policy
+        tick = tick or self.tick()
+        self.watcher.batches.clear()
+        return asyncio.run(self.planner.bids(self.watcher.head(), self.fees, tick))
+
+    def send(self, bid: Bid) -> Receipt:
+        """Mine a bid in the next second, as it is."""
+        self.engine.advance(1)
+        return self.engine.send(KEEPER, bid.to, bid.data, gas_limit=bid.gas)
+
+    def skipped(self, plan: Plan) -> dict[int, str]:
+        return {one.position_id: one.reason for one in plan.skipped}
+
+
+def seen(tick: Tick, market: Market, **changes: object) -> Tick:
+    """A tick that saw a vault otherwise."""
+    vault = address_bytes(market.vault)
+    sight: Sight = replace(tick.vaults[vault], **changes)  # type: ignore[arg-type]
+    return replace(tick, vaults={**tick.vaults, vault: sight})
+
+
+@contextmanager
+def desk_on(stage: Stage, lens: Contract, folder: Path) -> Iterator[Desk]:
+    """A desk whose trader can open some thousand positions."""
+    engine = stage.engine
+    assert isinstance(engine, AnvilEngine)
+    rpc = JsonRpc(engine.url)
+    factory = address_bytes(stage.factory)
+    store = Store(f"sqlite:///{folder / 'keeper.db'}", Deployment(engine.chain_id, factory, 1))
+    watcher = Watcher(CountingRpc(engine.url), rpc, store, address_bytes(lens))
+    uniswap = stage.uniswap
+    contracts = Contracts(
+        *map(address_bytes, (stage.liquidator, uniswap.factory, uniswap.quoter, uniswap.weth))
+    )
+    planner = Planner(
+        watcher.counting,
+        lambda: watcher.engine.book.vaults,
+        contracts,
+        address_bytes(KEEPER),
+        Policy(),
+    )
+    yield Desk(stage, watcher, planner)
+    store.close()
+    rpc.close()
+
+
+def prepare(stage: Stage) -> Contract:
+    """Give the trader plenty, and return the lens."""
+    fund(stage.engine, stage.weth, TRADER, 10_000 * WETH)
+    stage.usdc.mint(TRADER, 20_000_000 * USDC)
+    for market in (stage.long, stage.short):
+        market.collateral.approve(market.vault, MAX_UINT256, sender=TRADER)
+    return stage.engine.deploy(load("VaultLens"))
