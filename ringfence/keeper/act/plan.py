@@ -20,10 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import accumulate
 
 from ringfence.client.units import Token
 from ringfence.keeper.act.bid import Bid, Fees
-from ringfence.keeper.act.policy import MAX_TARGETS, Policy
+from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.sale import Sales
 from ringfence.math.errors import RevertError
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
@@ -73,6 +74,12 @@ class Market:
         return Position(
             position_id, slot, ltv_up(debt_up(slot.scaled_debt, self.debt_index), value)
         )
+
+    def unit_cost(self, position: Position) -> Fraction:
+        """Return what a seized collateral unit costs, asset units: repayment and cut."""
+        beta = beta_of(position.ltv, self.risk)
+        cut = (beta - WAD) * self.risk.reserve_cut
+        return Fraction(self.price * (WAD * WAD + cut), PRICE_SCALE * beta * WAD)
 
     def cost(self, wei: int) -> int:
         """Return wei in asset units, rounded up; there must be a price."""
@@ -193,37 +200,37 @@ def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
 
 
 def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
-    """Return what should be quoted, by path: sums that the pools' own maths does not give.
+    """Return what should be quoted, by path: amounts that the pools' own maths does not give.
 
-    The sums of what is seized one after the other, of many some; and the halves of the first and
-    of all of it, as what a pool takes gladly may be far less.
+    The sums of what is seized one after the other, of many some. The halves of the first and of all
+    of it, as what a pool takes gladly may be far less; and around what the pool is best sold, if
+    liquidity stays as it is.
     """
     sums: dict[bytes, list[int]] = {}
+    guesses: dict[bytes, set[int]] = {}
     by_path: dict[bytes, Sales] = {}
     for market in markets:
         if isinstance(market.asset_per_ether, str):
             continue
-        seized = list(_seized(market, policy.batches * min(policy.targets, MAX_TARGETS)))
+        positions = market.positions()[: policy.batches * policy.targets]
+        whole = (_moved(market, position, REPAY_ALL) for position in positions)
+        seized = [moved.seized for moved in whole if moved is not None]
+        costs = {market.unit_cost(one) for one in (*positions[:1], *positions[-1:])}
         for sales in market.sales:
             path = sales.route.path
             by_path[path] = sales
-            amounts = sums.setdefault(path, [])
-            for amount in seized:
-                amounts.append((amounts[-1] if amounts else 0) + amount)
+            amounts = sums.setdefault(path, [0])
+            amounts += accumulate(seized[1:], initial=amounts[-1] + seized[0]) if seized else ()
+            guesses.setdefault(path, set()).update(sales.best(cost) for cost in costs)
     found: dict[bytes, list[int]] = {}
     for path, amounts in sums.items():
-        if amounts and by_path[path].computed(amounts[-1]) is None:
-            few = {amounts[(len(amounts) - 1) * i // (_POINTS - 1)] for i in range(_POINTS)}
-            few |= {end >> n for end in (amounts[0], amounts[-1]) for n in range(_HALVINGS)}
-            found[path] = sorted(few - {0})
+        if by_path[path].computed(amounts[-1]) is not None:
+            continue
+        few = {amounts[(len(amounts) - 1) * i // _POINTS] for i in range(_POINTS + 1)}
+        few |= {end >> n for end in (amounts[1], amounts[-1]) for n in range(_HALVINGS)}
+        few |= {guess * n // 8 for guess in guesses[path] for n in range(5, 11)}
+        found[path] = sorted(one for one in few if 0 < one <= amounts[-1])
     return found
-
-
-def _seized(market: Market, most: int) -> Iterator[int]:
-    for position in market.positions()[:most]:
-        moved = _moved(market, position, REPAY_ALL)
-        if moved is not None and moved.seized:
-            yield moved.seized
 
 
 def _moved(market: Market, position: Position, max_repay: int) -> Liquidation | None:
@@ -361,11 +368,10 @@ class _Planning:
         """
         if not whole.seized:
             return
-        beta = beta_of(position.ltv, self._market.risk)
-        kept = (beta - WAD) * self._market.risk.reserve_cut
-        cost = Fraction(self._market.price * (WAD * WAD + kept), PRICE_SCALE * beta * WAD)
-        amounts = {*sales.amounts, sales.best(cost)} if cost else {*sales.amounts}
-        seizures = {amount - sold for amount in amounts} | {whole.seized >> n for n in (1, 2, 3)}
+        best = sales.best(self._market.unit_cost(position))
+        seizures = {amount - sold for amount in (*sales.amounts, best)} | {
+            whole.seized >> n for n in (1, 2, 3)
+        }
         for seized in sorted(seizures):
             if 0 < seized < whole.seized:
                 yield max(whole.repaid * seized // whole.seized, 1)

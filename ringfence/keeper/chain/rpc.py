@@ -56,6 +56,9 @@ class Web3Rpc:
 
 
 def _result(method: str, answer: Json) -> Json | RpcError:
-    if not isinstance(answer, dict) or "result" not in answer:
-        return RpcError(method, str(answer), None)
-    return answer["result"]
+    if isinstance(answer, dict) and "result" in answer:
+        return answer["result"]
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        return RpcError(method, str(answer)[:_TOLD], None)
+    return RpcError(method, str(error.get("message"))[:_TOLD], error.get("data"))
