@@ -1,0 +1,165 @@
+"""What the chain has made of the lane's transactions: from a node's answers, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ringfence.client.abi import interface
+from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.act.bid import Target
+from ringfence.keeper.act.ledger import OPEN, Outcome, Row, State
+from ringfence.keeper.chain.wire import Header, WireError, unhex
+
+_LIQUIDATED = interface("Liquidator").topic("FlashLiquidated")
+_SKIPPED = interface("Liquidator").topic("LiquidationSkipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a node says of an account. `mined` and `pending` count its transactions.
+
+    `balance` in wei; `receipts` of those that are mined, by hash; `known` are the hashes that the
+    node has heard of.
+    """
+
+    mined: int
+    pending: int
+    balance: int
+    receipts: Mapping[bytes, Json]
+    known: frozenset[bytes]
+
+
+def questions(account: bytes, head: Header, rows: Sequence[Row]) -> list[Request]:
+    """Return the requests whose answers `read_answers` takes: one batch, counts at the head."""
+    address, at_head = "0x" + account.hex(), {"blockHash": "0x" + head.hash.hex()}
+    asked: list[Request] = [
+        ("eth_getTransactionCount", [address, at_head]),
+        ("eth_getTransactionCount", [address, "pending"]),
+        ("eth_getBalance", [address, "latest"]),
+    ]
+    for row in rows:
+        asked.append(("eth_getTransactionReceipt", ["0x" + row.hash.hex()]))
+        asked.append(("eth_getTransactionByHash", ["0x" + row.hash.hex()]))
+    return asked
+
+
+def read_answers(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> Chain:
+    """Return what the answers say; raise WireError when one is missing or cannot be read."""
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise WireError(f"the node cannot say what became of the transactions: {answer}")
+    mined, pending, balance, *rest = answers
+    try:
+        receipts = {row.hash: one for row, one in zip(rows, rest[::2], strict=True) if one}
+        known = frozenset(row.hash for row, one in zip(rows, rest[1::2], strict=True) if one)
+        return Chain(int(mined, 16), int(pending, 16), int(balance, 16), receipts, known)
+    except (TypeError, ValueError) as error:
+        raise WireError(f"the node sent a count that cannot be read: {error!r}") from error
+
+
+def by_nonce(rows: Sequence[Row]) -> dict[int, list[Row]]:
+    """Return the rows of each nonce, in the order of their attempts."""
+    return {nonce: [*some] for nonce, some in groupby(rows, lambda row: row.nonce)}
+
+
+def settled(rows: Sequence[Row], chain: Chain, head: Header, liquidator: bytes) -> list[Row]:
+    """Return the rows whose fate is not what it was written down as; raise WireError."""
+    after = [
+        one
+        for attempts in by_nonce(rows).values()
+        for one in _settle(attempts, chain, head, liquidator)
+    ]
+    return [now for now, before in zip(after, rows, strict=True) if now != before]
+
+
+def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) -> list[Row]:
+    """Return what has become of one nonce's transactions."""
+    outcomes = [
+        (row.hash, *_outcome(chain.receipts[row.hash], liquidator))
+        for row in attempts
+        if row.hash in chain.receipts
+    ]
+    if outcomes:
+        winner, success, outcome = outcomes[-1]
+        fate = State.MINED if success else State.FAILED
+        return [
+            replace(row, state=fate, settled=outcome.block, outcome=outcome, error=None)
+            if row.hash == winner
+            else replace(row, state=_beaten(row), settled=outcome.block, outcome=None)
+            for row in attempts
+        ]
+    nonce = attempts[0].nonce
+    if chain.mined > nonce:
+        return [
+            row
+            if row.state in (State.DROPPED, State.FOREIGN)
+            else replace(row, state=State.FOREIGN, settled=head.number, outcome=None)
+            for row in attempts
+        ]
+    return _reopen(attempts, chain)
+
+
+def _beaten(row: Row) -> State:
+    return State.DROPPED if row.state is State.DROPPED else State.REPLACED
+
+
+def _reopen(attempts: list[Row], chain: Chain) -> list[Row]:
+    """Return a nonce's transactions when it has not been used: the last one not refused is open."""
+    live = [row for row in attempts if row.state is not State.DROPPED]
+    opened = []
+    for row in attempts:
+        state = row.state
+        if row.state is State.DROPPED:
+            opened.append(row)
+            continue
+        if row is not live[-1]:
+            state = State.REPLACED
+        elif state not in OPEN or row.hash in chain.known:
+            state = State.SENT
+        opened.append(replace(row, state=state, settled=None, outcome=None))
+    return opened
+
+
+# Receipts
+
+
+def _outcome(receipt: Json, liquidator: bytes) -> tuple[bool, Outcome]:
+    """Return whether a transaction succeeded, and what it did; raise WireError."""
+    try:
+        gas = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+        # What a rollup takes for the layer below.
+        cost = gas + int(receipt.get("l1Fee") or "0x0", 16)
+        ours = [log for log in receipt["logs"] if unhex(log["address"], 20) == liquidator]
+        profits, skipped = _ends(ours)
+        block, block_hash = int(receipt["blockNumber"], 16), unhex(receipt["blockHash"], 32)
+        return int(receipt["status"], 16) == 1, Outcome(block, block_hash, cost, profits, skipped)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise WireError(f"the node sent a receipt that cannot be read: {error!r}") from error
+
+
+def _ends(
+    logs: Sequence[Json],
+) -> tuple[tuple[tuple[Target, int], ...], tuple[tuple[Target, str], ...]]:
+    """Return each target's profit, and the reason of each that was skipped."""
+    profits: list[tuple[Target, int]] = []
+    skipped: list[tuple[Target, str]] = []
+    for log in logs:
+        topics = tuple(unhex(topic, 32) for topic in log["topics"])
+        data = bytes.fromhex(log["data"][2:])
+        if topics[0] == _LIQUIDATED:
+            profits.append((_target(topics), int.from_bytes(data[64:96], signed=True)))
+        elif topics[0] == _SKIPPED:
+            skipped.append((_target(topics), _reason(data)))
+    return tuple(profits), tuple(skipped)
+
+
+def _target(topics: Sequence[bytes]) -> Target:
+    return topics[1][12:], int.from_bytes(topics[2])
+
+
+def _reason(data: bytes) -> str:
+    """Return the text of a `LiquidationSkipped`: a vault's own bytes, which need not be text."""
+    size = int.from_bytes(data[64:96])
+    return data[96 : 96 + min(size, 32)].decode(errors="replace")
