@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median_low
 
-from ringfence.evm.rpc import Json, RpcError
+from ringfence.evm.rpc import Json
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.chain.wire import Header, Rpc
 
@@ -32,7 +32,7 @@ async def read_fees(rpc: Rpc, head: Header) -> Fees:
     return Fees(base, tip or _read_tip(proposed))
 
 
-def _read_history(history: Json | RpcError, head: Header) -> tuple[int, int] | None:
+def _read_history(history: Json, head: Header) -> tuple[int, int] | None:
     try:
         bases = [int(one, 16) for one in history["baseFeePerGas"]]
         if int(history["oldestBlock"], 16) + len(bases) - 2 != head.number:
@@ -49,7 +49,7 @@ def _read_history(history: Json | RpcError, head: Header) -> tuple[int, int] | N
     return bases[-1], max(0, median_low(tips)) if tips else 0
 
 
-def _read_tip(proposed: Json | RpcError) -> int:
+def _read_tip(proposed: Json) -> int:
     try:
         return max(0, int(proposed, 16))
     except _UNREADABLE:

@@ -224,7 +224,7 @@ class Ledger:
         The transactions of the nonce `besides` are left out: only one of them can be mined.
         """
         columns = _ROWS.c.nonce, _ROWS.c.gas, _ROWS.c.max_fee, _ROWS.c.state, _ROWS.c.outcome
-        cheap = (State.FOREIGN, State.DROPPED)
+        cheap = (State.FOREIGN.value, State.DROPPED.value)
         query = select(*columns).where(
             self._ours, _ROWS.c.timestamp > since, _ROWS.c.state.not_in(cheap)
         )
@@ -241,10 +241,13 @@ class Ledger:
 
     def record(self, row: Row, guard: Guard | None = None) -> None:
         """Write down a signed transaction in the place of the open ones of its nonce."""
-        same = self._ours & (_ROWS.c.nonce == row.nonce) & _ROWS.c.state.in_(OPEN)
-        # A nonce that is open again has no other end.
+        same = (
+            self._ours
+            & (_ROWS.c.nonce == row.nonce)
+            & _ROWS.c.state.in_([state.value for state in OPEN])
+        )
         with self._transaction(guard) as connection:
-            connection.execute(update(_ROWS).where(same).values(state=State.REPLACED))
+            connection.execute(update(_ROWS).where(same).values(state=State.REPLACED.value))
             connection.execute(insert(_ROWS), self._key | _values(row))
 
     def settle(self, rows: Sequence[Row], guard: Guard | None = None) -> None:
@@ -270,6 +273,7 @@ def _unpack(packed: Sequence[Sequence[str]]) -> list[tuple[Target, str]]:
 
 def _values(row: Row) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in Row.__slots__}
+    values["state"] = row.state.value
     values["targets"] = _pack([(target, "") for target in row.targets])
     if row.outcome is not None:
         values["outcome"] = {

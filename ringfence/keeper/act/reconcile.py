@@ -14,6 +14,7 @@ from ringfence.keeper.chain.wire import Header, WireError, unhex
 
 _LIQUIDATED = interface("Liquidator").topic("FlashLiquidated")
 _SKIPPED = interface("Liquidator").topic("LiquidationSkipped")
+_LOST = (State.FOREIGN, State.DROPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ def read_answers(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> Cha
     for answer in answers:
         if isinstance(answer, RpcError):
             raise WireError(f"the node cannot say what became of the transactions: {answer}")
+    mined: Json
+    pending: Json
+    balance: Json
     mined, pending, balance, *rest = answers
     try:
         receipts = {row.hash: one for row, one in zip(rows, rest[::2], strict=True) if one}
@@ -87,39 +91,39 @@ def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) 
         return [
             replace(row, state=fate, settled=outcome.block, outcome=outcome, error=None)
             if row.hash == winner
-            else replace(row, state=_beaten(row), settled=outcome.block, outcome=None)
+            else replace(
+                row, state=_beaten(row, State.REPLACED), settled=outcome.block, outcome=None
+            )
             for row in attempts
         ]
     nonce = attempts[0].nonce
     if chain.mined > nonce:
+        # The block that a lost nonce was noticed in stays the same from then on.
         return [
-            row
-            if row.state in (State.DROPPED, State.FOREIGN)
-            else replace(row, state=State.FOREIGN, settled=head.number, outcome=None)
+            replace(row, state=_beaten(row, State.FOREIGN), settled=noticed, outcome=None)
             for row in attempts
+            for noticed in [row.settled if row.state in _LOST and row.settled else head.number]
         ]
     return _reopen(attempts, chain)
 
 
-def _beaten(row: Row) -> State:
-    return State.DROPPED if row.state is State.DROPPED else State.REPLACED
+def _beaten(row: Row, how: State) -> State:
+    return State.DROPPED if row.state is State.DROPPED else how
 
 
 def _reopen(attempts: list[Row], chain: Chain) -> list[Row]:
     """Return a nonce's transactions when it has not been used: the last one not refused is open."""
-    live = [row for row in attempts if row.state is not State.DROPPED]
-    opened = []
-    for row in attempts:
-        state = row.state
-        if row.state is State.DROPPED:
-            opened.append(row)
-            continue
-        if row is not live[-1]:
-            state = State.REPLACED
-        elif state not in OPEN or row.hash in chain.known:
-            state = State.SENT
-        opened.append(replace(row, state=state, settled=None, outcome=None))
-    return opened
+    live = [row for row in attempts if row.state is not State.DROPPED or row.hash in chain.known]
+    states = dict.fromkeys([row.attempt for row in live], State.REPLACED)
+    for row in live[-1:]:
+        sent = row.state not in OPEN or row.hash in chain.known
+        states[row.attempt] = State.SENT if sent else row.state
+    return [
+        replace(row, state=states[row.attempt], settled=None, outcome=None)
+        if row.attempt in states
+        else row
+        for row in attempts
+    ]
 
 
 # Receipts

@@ -191,6 +191,12 @@ def check_signed(raw: bytes, fields: Mapping[str, Any]) -> None:
             )
 
 
+def call_of(raw: bytes) -> tuple[bytes, bytes]:
+    """Return the recipient's 20 bytes and the data of a signed type-2 transaction."""
+    found = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    return bytes(found["to"]), bytes(found["data"])
+
+
 def _at_most(what: str, value: int, limit: int, setting: str) -> None:
     if value > limit:
         raise PolicyError(
