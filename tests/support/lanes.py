@@ -32,6 +32,7 @@ VAULT = b"\x22" * 20
 GWEI, ETHER = 10**9, 10**18
 BASE = 10 * GWEI
 GAS = 100_000
+BLOCK_GAS = 30_000_000
 POLICY = SigningPolicy(1, ACCOUNT, LIQUIDATOR, 10**6, 1_000 * GWEI, 100 * ETHER)
 
 
@@ -85,7 +86,12 @@ def bid(*ids: int, worth: int = ETHER, gas: int = GAS, vault: bytes = VAULT) -> 
     else:
         targets = [(number, 2**200, 0) for number in ids]
         data = contract.encode("liquidate_batch", vault, targets, path, ACCOUNT, 0)
-    return Bid(LIQUIDATOR, data, gas, worth, tuple((vault, number) for number in ids))
+    _TARGETS[data] = tuple((vault, number) for number in ids)
+    return Bid(LIQUIDATOR, data, gas, worth, _TARGETS[data])
+
+
+_TARGETS: dict[bytes, tuple[Target, ...]] = {}
+"""What the calldata of every bid so far is for."""
 
 
 @dataclass(slots=True)
@@ -152,10 +158,9 @@ class Stand:
 
     def mine_full(self, blocks: int = 1, base: int = BASE) -> None:
         """Blocks that others have filled: what waits goes on waiting."""
-        limit = self.rpc.call("eth_getBlockByNumber", "latest", False)["gasLimit"]
         self.rpc.call("evm_setBlockGasLimit", hex(GAS // 2))
         self.mine(blocks, base)
-        self.rpc.call("evm_setBlockGasLimit", limit)
+        self.rpc.call("evm_setBlockGasLimit", hex(BLOCK_GAS))
 
     def send_foreign(self, nonce: int, max_fee: int = 20 * GWEI, tip: int = GWEI) -> bytes:
         """A transaction of the same key that the lane has not made."""
@@ -177,22 +182,27 @@ class Stand:
         """Let the node drop a transaction from its pool."""
         assert self.rpc.call("anvil_dropTransaction", "0x" + row.hash.hex()) is not None
 
-    def mined(self) -> list[tuple[int, bytes]]:
-        """The nonce and the hash of each of the keeper's mined transactions, in their order."""
+    def on_chain(self) -> list[Json]:
+        """The keeper's mined transactions, in their order."""
         top = int(self.rpc.call("eth_blockNumber"), 16)
         blocks = self.rpc.batch([("eth_getBlockByNumber", [hex(n), True]) for n in range(top + 1)])
         return [
-            (int(one["nonce"], 16), bytes.fromhex(one["hash"][2:]))
+            one
             for block in blocks
             for one in block["transactions"]
             if address_bytes(one["from"]) == ACCOUNT
         ]
 
+    def mined(self) -> list[tuple[int, bytes]]:
+        """The nonce and the hash of each of the keeper's mined transactions."""
+        return [(int(one["nonce"], 16), bytes.fromhex(one["hash"][2:])) for one in self.on_chain()]
+
     def liquidated(self) -> list[Target]:
-        """The targets of the mined calls of the Liquidator, in their order."""
-        rows = {row.hash: row for row in self.ledger.rows(-1)}
+        """The targets of the mined calls of the Liquidator, by what the chain has of them."""
         return [
-            target for _nonce, sent in self.mined() if sent in rows for target in rows[sent].targets
+            target
+            for one in self.on_chain()
+            for target in _TARGETS.get(bytes.fromhex(one["input"][2:]), ())
         ]
 
     def pooled(self) -> list[Json]:

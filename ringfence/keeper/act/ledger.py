@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    delete,
     event,
     func,
     insert,
@@ -240,7 +241,10 @@ class Ledger:
     # Changes
 
     def record(self, row: Row, guard: Guard | None = None) -> None:
-        """Write down a signed transaction in the place of the open ones of its nonce."""
+        """Write down a signed transaction in the place of the open ones of its nonce.
+
+        One that was refused and is signed again has the same bytes: it takes the old row's place.
+        """
         same = (
             self._ours
             & (_ROWS.c.nonce == row.nonce)
@@ -248,6 +252,7 @@ class Ledger:
         )
         with self._transaction(guard) as connection:
             connection.execute(update(_ROWS).where(same).values(state=State.REPLACED.value))
+            connection.execute(delete(_ROWS).where(self._ours, _ROWS.c.hash == row.hash))
             connection.execute(insert(_ROWS), self._key | _values(row))
 
     def settle(self, rows: Sequence[Row], guard: Guard | None = None) -> None:

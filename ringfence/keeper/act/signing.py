@@ -79,7 +79,7 @@ class SigningPolicy:
         _at_most("gas limit", gas, self.max_gas, "max_gas")
         _at_most("fee per gas", price, self.max_fee, "max_fee")
         _at_most("tip per gas", fields["maxPriorityFeePerGas"], price, "max_fee")
-        _at_most("a day's fees", spent + gas * price, self.max_spend, "max_spend")
+        _at_most("total of a day's fees", spent + gas * price, self.max_spend, "max_spend")
         to, data = _address(fields["to"]), bytes(fields["data"])
         if to == self.liquidator:
             self._check_liquidation(data)
@@ -98,7 +98,8 @@ class SigningPolicy:
         """
 
         def sign(fields: Mapping[str, Any]) -> bytes:
-            self.check(fields, spent(int(fields.get("nonce", 0))))
+            self._check_envelope(fields)
+            self.check(fields, spent(fields["nonce"]))
             raw = signer(fields)
             check_signed(raw, fields)
             return raw
@@ -174,7 +175,8 @@ def check_signed(raw: bytes, fields: Mapping[str, Any]) -> None:
     try:
         found = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         sender = Account.recover_transaction(raw)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
+        # Four libraries take part, each with errors of its own.
         raise PolicyError(
             f"the signer returned {len(raw)} bytes that are no type-2 transaction; "
             "check the account and its plug-in"

@@ -28,7 +28,11 @@ class Slots:
 
     def put(self, row: Row) -> None:
         """Take over a row: a new one, or a known one that changed."""
-        others = [one for one in self.attempts.get(row.nonce, []) if one.attempt != row.attempt]
+        others = [
+            one
+            for one in self.attempts.get(row.nonce, [])
+            if one.attempt != row.attempt and one.hash != row.hash
+        ]
         self.attempts[row.nonce] = sorted([*others, row], key=lambda one: one.attempt)
 
     def add(self, row: Row) -> None:

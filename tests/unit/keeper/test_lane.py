@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from ringfence.evm.anvil import launch
 from tests.support.lanes import (
     BASE,
-    ETHER,
-    GWEI,
     VAULT,
     Stand,
     bid,
@@ -63,6 +60,6 @@ def test_step__not_mined_for_two_blocks__replaced_an_eighth_higher_and_mined(sta
     assert second.tip * 8 >= first.tip * 9
     assert [int(one["maxFeePerGas"], 16) for one in stand.pooled()] == [second.max_fee]
     stand.mine()
-    stand.step(bid(1))
+    stand.step()
     assert stand.mined() == [(0, second.hash)]
     assert stand.states() == [(0, 0, "replaced"), (0, 1, "mined")]
