@@ -171,7 +171,7 @@ class Stand:
             "data": b"",
             "value": 1,
             "nonce": nonce,
-            "gas": 21_000,
+            "gas": GAS,
             "maxFeePerGas": max_fee,
             "maxPriorityFeePerGas": tip,
         }

@@ -283,8 +283,8 @@ class _Step:
         return [*lane.submit, lane.rpc] if public or not lane.submit else lane.submit
 
 
-def _gwei(wei: int) -> Decimal:
-    return Decimal(wei).scaleb(-9)
+def _gwei(wei: int) -> str:
+    return f"{Decimal(wei).scaleb(-9).normalize():,f}"
 
 
 def _successor(row: Row, bids: Sequence[Bid], slots: Slots) -> Bid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from ringfence.client.signing import key_signer
 from ringfence.evm.anvil import AnvilEngine, launch
+from ringfence.keeper.act.bid import Bid
 from tests.support.lanes import KEEPER, Stand, bid, stand_on
 
 BIDS = [bid(1), bid(2, 3)]
@@ -40,8 +41,8 @@ class _Clock:
             os._exit(9)
 
 
-def run_killed(stand: Stand, act: Callable[[Stand], object], point: int) -> bool:
-    """Act in a process that dies at the n-th point; False if there are fewer."""
+def run_killed(stand: Stand, bids: Sequence[Bid], point: int) -> bool:
+    """Step in a process that dies at the n-th point; False if there are fewer."""
     stand.restart()
     child = os.fork()
     if child == 0:
@@ -57,7 +58,7 @@ def run_killed(stand: Stand, act: Callable[[Stand], object], point: int) -> bool
                 return key_signer(KEEPER)(fields)
 
             stand.signer = sign
-            act(stand)
+            stand.step(*bids)
             os._exit(0)
         finally:
             os._exit(1)
@@ -109,8 +110,7 @@ def test_step__killed_at_any_point__every_target_once_and_no_nonce_twice(
         snapshot = stand.rpc.call("evm_snapshot")
         timestamp = stand.engine.timestamp
         before(stand)
-        wanted = [] if before is mined else BIDS
-        alive = run_killed(stand, lambda there: there.step(*wanted), killed + 1)
+        alive = run_killed(stand, [] if before is mined else BIDS, killed + 1)
         stand.restart()
         go_on(stand)
         assert sorted(stand.liquidated()) == sorted(t for one in BIDS for t in one.targets)
