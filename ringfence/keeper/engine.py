@@ -7,8 +7,8 @@ hash. However many positions there are, it stays at that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ringfence.client.abi import interface
 from ringfence.evm.abi import AbiValue
@@ -47,10 +47,14 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What was seen at `block`, by the vaults' 20 bytes; no block before the factory's first."""
+    """What was seen at `block`, by the vaults' 20 bytes; no block before the factory's first.
+
+    `also` are the answers to what was asked for along with it, empty where they did not ride.
+    """
 
     block: Tip | None
     vaults: Mapping[bytes, Sight] = field(default_factory=dict)
+    also: Sequence[Json | RpcError] = ()
 
     @property
     def due(self) -> dict[bytes, tuple[int, ...]]:
@@ -76,22 +80,30 @@ class Tick:
 class Engine:
     """Follows one deployment's chain and says at each block which positions are due.
 
-    `lens` is the VaultLens's 20 bytes. A tick that raises leaves nothing half done: the next one
-    goes on from what the store holds.
+    `lens` is the VaultLens's 20 bytes; `told` gets each block that the store is brought to, and the
+    head. A tick that raises leaves nothing half done: the next one goes on from what the store
+    holds.
     """
 
-    def __init__(self, rpc: Rpc, store: Store, lens: bytes) -> None:
+    def __init__(
+        self,
+        rpc: Rpc,
+        store: Store,
+        lens: bytes,
+        told: Callable[[int, int], None] = lambda _block, _head: None,
+    ) -> None:
         self._rpc = rpc
         self._store = store
         self._lens = "0x" + lens.hex()
         self._ingest = Ingest(rpc, store)
+        self._told = told
         self._market = interface("VaultLens").function("market", 1)
         self._tip: Tip | None = None
         self._last = Tick(None)
         self.book = Book()
 
-    async def tick(self, head: Header) -> Tick:
-        """Bring store and book to `head` and say what is due there.
+    async def tick(self, head: Header, also: Sequence[Request] = ()) -> Tick:
+        """Bring store and book to `head` and say what is due there; `also` rides along.
 
         The same head again asks nothing and says the same, and so does a head that the store has
         passed: it is one of a node that lags. Raises IngestError, StoreError.
@@ -102,14 +114,17 @@ class Engine:
             self.book = Book(self._store.load())
             self._tip = tip
         vaults = [*self.book.vaults]
-        riders = Riders(self._calls(vaults, head.hash))
+        riders = Riders([*self._calls(vaults, head.hash), *also])
         async for changes in self._ingest.advance(head, riders):
             self.book.update(changes)
             self._tip = self._store.tip()
-        if self._tip is not None and self._tip != self._last.block:
-            answers = dict(zip(vaults, riders.answers or (), strict=False))
-            self._last = await self._look(self._tip, answers)
-        return self._last
+            if self._tip is not None:
+                self._told(self._tip.number, head.number)
+        if self._tip is None or self._tip == self._last.block:
+            return self._last
+        answers = riders.answers or ()
+        self._last = await self._look(self._tip, dict(zip(vaults, answers, strict=False)))
+        return replace(self._last, also=answers[len(vaults) :])
 
     def _calls(self, vaults: Iterable[bytes], block_hash: bytes) -> list[Request]:
         block = {"blockHash": "0x" + block_hash.hex()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median_low
 
-from ringfence.evm.rpc import Json
+from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.chain.wire import Header, Rpc
 
@@ -16,20 +16,26 @@ _BLOCKS = 5
 _UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
-async def read_fees(rpc: Rpc, head: Header) -> Fees:
+def fee_questions(number: int) -> list[Request]:
+    """Return the requests whose answers `fees_of` takes, for a head of this number."""
+    history = "eth_feeHistory", [hex(_BLOCKS), hex(number), [50]]
+    return [history, ("eth_maxPriorityFeePerGas", [])]
+
+
+def fees_of(answers: Sequence[Json | RpcError], head: Header) -> Fees:
     """Return the base fee of the block after the head, and the median tip of the last ones, wei.
 
     Without a history of this very head: the most that the base fee can rise to, and the tip that
     the node proposes, or FALLBACK_TIP.
     """
-    history, proposed = await rpc.batch(
-        [
-            ("eth_feeHistory", [hex(_BLOCKS), hex(head.number), [50]]),
-            ("eth_maxPriorityFeePerGas", []),
-        ]
-    )
+    history, proposed = answers
     base, tip = _read_history(history, head) or (-(-head.base_fee * 9 // 8), 0)
     return Fees(base, tip or _read_tip(proposed))
+
+
+async def read_fees(rpc: Rpc, head: Header) -> Fees:
+    """Return what `fees_of` makes of a node's answers."""
+    return fees_of(await rpc.batch(fee_questions(head.number)), head)
 
 
 def _read_history(history: Json, head: Header) -> tuple[int, int] | None:

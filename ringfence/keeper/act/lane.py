@@ -76,6 +76,10 @@ class Lane:
                 f"of 0x{self.signing.account.hex()} on {self.signing.chain_id}; open the right one"
             )
 
+    def busy(self, head: Header) -> bool:
+        """Return whether a step has something to see to, bids or none; raise LedgerError."""
+        return bool(self.ledger.rows(head.number - WINDOW))
+
     async def step(self, head: Header, fees: Fees, bids: Sequence[Bid]) -> LaneReport:
         """Find out what became of the open transactions, and send what is worth it; once a block.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.plan import Plan, plan
 from ringfence.keeper.act.policy import Policy
@@ -35,6 +37,19 @@ class Planner:
         self._quotes = Quotes(rpc, contracts, ether_prices)
         self.policy = policy
         self._failing: set[bytes] = set()
+
+    async def bearable(self, head: Header, tick: Tick) -> dict[bytes, int]:
+        """Return what the policy lets one position cost, by asset, in its units, where priced."""
+        vaults = self._vaults()
+        seen = [
+            (vaults[one], replace(sight, due=(), words=())) for one, sight in tick.vaults.items()
+        ]
+        markets = await self._quotes.markets(seen, head, self.policy)
+        return {
+            address_bytes(one.asset.address): one.cost(self.policy.most_loss)
+            for one in markets
+            if not isinstance(one.asset_per_ether, str)
+        }
 
     async def bids(self, head: Header, fees: Fees, tick: Tick) -> Plan:
         """Return what to send after `head`, simulated there, and why the rest is left alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MAX_TARGETS = 32
+MAX_TARGETS = 128
 """The most targets that the Liquidator takes in one call."""
 
 GAS_CAP = 16_777_216
