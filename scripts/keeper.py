@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
+import signal
+import socket
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import click
+from ape.api import AccountAPI
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from ringfence.client.market import read_token
-from ringfence.client.node import Web3Node
-from ringfence.client.units import MAX_SALT, ZERO_ADDRESS, Token, parse_amount, parse_duration
-from ringfence.deploy import Record
+from ringfence.client.units import ZERO_ADDRESS, Token, parse_amount, parse_duration
 from ringfence.deploy.deployer import Deployer
 from ringfence.deploy.errors import DeployError
-from ringfence.deploy.steps import FACTORY
-from ringfence.errors import RingfenceError
+from ringfence.deploy.record import Record
+from ringfence.deploy.tokens import allowance, erc20_call
 from ringfence.evm.abi import address_bytes, checksum
-from ringfence.keeper import Executor, Keeper, Policy, Round
-from ringfence.keeper.chain.rpc import Web3Rpc
-from ringfence.keeper.decide import MAX_BATCH
-from ringfence.keeper.engine import Engine, Tick
-from ringfence.keeper.follow import EngineDiscovery
-from ringfence.keeper.memory.store import Deployment, Store
+from ringfence.keeper.act.policy import MAX_TARGETS, Policy
+from ringfence.keeper.assemble import GWEI, Places, Settings, opened
+from ringfence.keeper.chain.heads import Heads
+from ringfence.keeper.run import Watch, keep
+from ringfence.keeper.service import Beat, Service
+from ringfence.keeper.watch.server import PORT
+from ringfence.keeper.watch.status import line
+from scripts._keeper_show import Screen
 from scripts._node import ROOT, Node, NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
+_WAIT = 40
+"""Heads for which one look waits for its transactions."""
 
 
 def _wei(text: str) -> int:
@@ -40,7 +41,7 @@ def _wei(text: str) -> int:
     return parse_amount(text, [_ETHER], zero=True)[1]
 
 
-def _store_url(node: Node, given: str | None) -> str:
+def _database(node: Node, given: str | None, name: str) -> str:
     """Return the SQLAlchemy URL of a file or a URL, or of what is right for the chain.
 
     A local chain or a fork is short, and wound back and started anew at will: in memory.
@@ -49,131 +50,136 @@ def _store_url(node: Node, given: str | None) -> str:
         return "sqlite://"
     if given is not None and "://" in given:
         return given.replace("postgresql://", "postgresql+psycopg://", 1)
-    path = Path(given) if given else ROOT / "out" / "keeper" / f"{node.chain_id}.sqlite"
+    path = Path(given) if given else ROOT / "out" / "keeper" / f"{node.chain_id}{name}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{path.absolute()}"
 
 
-def _discovery(
-    node: Node, record: Record, account: Deployer, store_url: str, cleanup: ExitStack
-) -> EngineDiscovery:
-    """Return what finds positions; whatever it holds open is closed by `cleanup`.
+def _listen(text: str) -> tuple[str, int] | None:
+    """Return host and port of "host:port" or "port", None for "none"."""
+    if text == "none":
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 2**16:
+        raise DeployError(f"{text!r} is no place to listen; write 127.0.0.1:{PORT}, or none")
+    return host or "127.0.0.1", int(port)
 
-    Raises DeployError when the node is not reached over HTTP, StoreError.
+
+class _KeeperGroup(click.Group):
+    """`ape run keeper` with options alone is `ape run keeper run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] != ["--help"] and (not args or args[0] not in self.commands):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_KeeperGroup)
+def cli() -> None:
+    """Find positions past their limit and liquidate them with no capital, through Uniswap."""
+
+
+def _unlock(account: AccountAPI, *, dry_run: bool) -> None:
+    """Have a key in a file sign without asking each time; it asks for its passphrase once.
+
+    Ape takes it from APE_ACCOUNTS_<alias>_PASSPHRASE where that is set.
     """
+    if not dry_run and hasattr(account, "set_autosign"):
+        account.set_autosign(True)
+
+
+def _approve_losses(deployer: Deployer, liquidator: str, most: dict[bytes, int]) -> None:
+    """Let the Liquidator take what the policy lets the keeper lose, once, of every asset."""
+    for token, amount in ((checksum(raw), amount) for raw, amount in most.items()):
+        if amount and allowance(deployer, token, deployer.account, liquidator) < amount:
+            data = erc20_call("approve(address,uint256)", liquidator, amount)
+            since, signed = deployer.block(), deployer.sign(token, data, deployer.nonce())
+            deployer.send(signed)
+            mined = deployer.settle(signed.tx_hash, signed.nonce, since)
+            if mined is None or not mined.success:
+                fail(f"{token} did not take the keeper's approval; try again")
+
+
+def _progress(console: Console) -> Callable[[int, int], None]:
+    """Return what tells, now and then, how far a chain that is being read has been read."""
+    told = time.monotonic()
+
+    def tell(block: int, head: int) -> None:
+        nonlocal told
+        if head - block > 1 and time.monotonic() - told > 2:
+            told = time.monotonic()
+            console.print(f"reading the chain: block {block:,} of {head:,}", highlight=False)
+
+    return tell
+
+
+async def _once(service: Service, heads: Heads, screen: Screen, act: Callable[[], bool]) -> None:
+    """Look; where something is worth sending and `act` says so, send it and wait for the end."""
+    policy = service.lane.policy
+    service.lane = replace(service.lane, policy=replace(policy, dry_run=True))
+    seen = await service.on_head(await anext(heads))
+    if policy.dry_run or not seen.plan.bids or seen.refused:
+        screen.look(seen)
+        return
+    screen.table(seen)
+    if not act():
+        raise click.Abort
+    service.lane = replace(service.lane, policy=policy)
+    sent = await service.on_head(seen.head)
+    beat = sent
+    for _ in range(_WAIT):
+        if not beat.report.waiting:
+            break
+        beat = await service.on_head(await anext(heads))
+        sent.report.changed += beat.report.changed
+    screen.outcome(sent)
+
+
+async def _work(
+    settings: Settings, heads_url: str | None, interval: float, watch: Watch | None,
+    screen: Screen, act: Callable[[], bool], approve: Callable[[dict[bytes, int]], None],
+) -> None:  # fmt: skip
+    progress = _progress(Console(stderr=True))
+    async with (
+        opened(settings, time.time, progress) as service,
+        Heads(service.pool, heads_url, interval=interval) as heads,
+    ):
+        screen.book = lambda: service.engine.book
+        if settings.policy.most_loss and not settings.lane.dry_run:
+            head = await anext(heads)
+            tick = await service.engine.tick(head)
+            approve(await service.planner.bearable(head, tick))
+        if watch is None:
+            await _once(service, heads, screen, act)
+            return
+
+        def show(beat: Beat) -> None:
+            screen.beat(beat, line(service.status))
+
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await keep(service, heads, watch, show, screen.listening)
+
+
+def _settings(
+    node: Node, record: Record, deployer: Deployer, quoter: str | None, urls: tuple[str, ...]
+) -> Settings:
+    """Return what every keeper of this deployment begins from."""
     if not node.url.startswith("http"):
         raise DeployError("the keeper asks over HTTP; pass --network with an http or https URL")
-    factory, liquidator = record.contracts[FACTORY], record.contracts["liquidator"]
-    lens = record.address("lens")
-    deployment = Deployment(node.chain_id, address_bytes(factory.address), factory.block)
-    store = Store(store_url, deployment)
-    cleanup.callback(store.close)
-    runner, rpc = cleanup.enter_context(asyncio.Runner()), Web3Rpc(node.url)
-    cleanup.callback(lambda: runner.run(rpc.close()))
-    return EngineDiscovery(
-        reader=account,
-        lens=lens,
-        liquidator=liquidator.address,
-        uniswap_factory=str(liquidator.arguments["uniswap_factory"]),
-        weth=str(record.contracts["router"].arguments["weth_"]),
-        engine=Engine(rpc, store, address_bytes(lens)),
-        rpc=rpc,
-        runner=runner,
+    return Settings(
+        places=Places.of(record, quoter),
+        account=address_bytes(deployer.account),
+        signer=deployer.signer,
+        urls=(node.url, *urls),
+        store="sqlite://",
+        ledger="sqlite://",
+        holder=f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
-def _data(seen: Round, tick: Tick) -> dict[str, object]:
-    return {
-        "block": tick.block and tick.block.number,
-        "nearest": tick.nearest,
-        "troubles": {checksum(vault): reason for vault, reason in tick.troubles.items()},
-        "candidates": [
-            {
-                "vault": market.vault,
-                "position_id": hex(one.position_id),
-                "profit": one.profit,
-                "loss": one.loss,
-            }
-            for market in seen.state
-            for one in market.candidates
-        ],
-        "actions": [
-            {
-                "vault": action.vault,
-                "position_ids": [hex(one.position_id) for one in action.targets],
-                "min_profit": action.min_profit,
-            }
-            for action in seen.actions
-        ],
-        "outcomes": [
-            {"tx": one.tx_hash, "success": one.success, "reason": one.reason}
-            for one in seen.outcomes
-        ],
-    }
-
-
-def _short(address: str) -> str:
-    return f"{address[:6]}…{address[-4:]}"
-
-
-def _token(node: Node, address: str) -> Token:
-    """Return a token for the table, in raw units where it does not say its decimals.
-
-    Anyone may create a vault: what its token answers must not stop the keeper.
-    """
-    try:
-        token = read_token(Web3Node(node.web3), address)
-    except RingfenceError:
-        return Token(address, f"units of {_short(address)}", 0)
-    symbol = "".join(one for one in token.symbol if one.isprintable())
-    return replace(token, symbol=symbol)
-
-
-def _calm(tick: Tick) -> str:
-    """Return what to say where nothing is due, so that silence is legible."""
-    if tick.nearest is None:
-        return "Nothing is due. No position has both a debt and a price."
-    # A smallest debt counts for a unit or two more than it is.
-    return f"Nothing is due. The nearest position: {max(tick.nearest, 0) * 100:.1f} % away."
-
-
-def _show(
-    seen: Round,
-    tick: Tick,
-    console: Console,
-    names: Mapping[str, str],
-    tokens: Mapping[str, Token],
-) -> None:
-    """Print a round; `names` and `tokens` are the markets' ids and assets, by vault."""
-    for vault, reason in tick.troubles.items():
-        address = checksum(vault)
-        console.print(escape(f"{names.get(address, _short(address))}: {reason}"), highlight=False)
-    candidates = [(market, one) for market in seen.state for one in market.candidates]
-    if not candidates:
-        console.print(_calm(tick), highlight=False)
-        return
-    chosen = {
-        (action.vault, target.position_id) for action in seen.actions for target in action.targets
-    }
-    table = Table(title="Due for liquidation", title_justify="left")
-    for name in ("market", "owner", "salt", "profit", "loss", ""):
-        table.add_column(name, overflow="fold")
-    for market, one in candidates:
-        owner = checksum((one.position_id >> 96).to_bytes(20, "big"))
-        asset = tokens[market.vault]
-        profit = "would revert" if one.profit is None else asset.text(one.profit, 6)
-        loss = asset.text(one.loss, 6) if one.loss else "none"
-        verdict = "liquidate" if (market.vault, one.position_id) in chosen else "leave"
-        name = names.get(market.vault, _short(market.vault))
-        row = (name, _short(owner), str(one.position_id & MAX_SALT), profit, loss, verdict)
-        table.add_row(*map(escape, row))
-    console.print(table)
-    for outcome in seen.outcomes:
-        verdict = "done" if outcome.success else f"failed: {outcome.reason}"
-        console.print(f"{outcome.tx_hash or 'not sent'}: {verdict}", highlight=False)
-
-
-@click.command(cls=NodeCommand)
+@cli.command("run", cls=NodeCommand)
 @click.option("--account", help="Ape's name for the account that signs and gets the profit.")
 @click.option(
     "--record",
@@ -187,65 +193,75 @@ def _show(
     help="File or PostgreSQL URL that remembers positions; out/keeper/<chain id>.sqlite, or "
     "memory on a local chain or a fork.",
 )
+@click.option("--ledger", help="File that remembers transactions; beside the store's by default.")
+@click.option("--share", help="PostgreSQL URL of leases, where several keepers share the work.")
+@click.option("--rpc", "rpcs", multiple=True, help="A further node's URL; heads need a majority.")
+@click.option("--quorum", type=click.IntRange(1), help="Nodes that must have a head.")
+@click.option("--ws", "heads_url", help="A node's WebSocket URL for heads; else it asks.")
+@click.option("--relay", "relays", multiple=True, help="A private relay's URL: only these send.")
+@click.option("--public-after", type=click.IntRange(1), help="Blocks until it is sent openly too.")
+@click.option("--quoter", help="Uniswap's QuoterV2, on a chain where it is not known.")
 @click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
 @click.option(
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
 )
 @click.option(
-    "--batch", type=click.IntRange(1, MAX_BATCH), default=1, help="Positions a transaction."
-)
-@click.option("--interval", default="12s", show_default=True, help="Between looks.")
+    "--batch", type=click.IntRange(1, MAX_TARGETS), default=MAX_TARGETS, show_default=True,
+    help="Positions a transaction, at most.",
+)  # fmt: skip
+@click.option("--max-fee", type=float, default=500, show_default=True, help="Most a gas, gwei.")
+@click.option("--max-spend", default="1 ETH", show_default=True, help="Most for gas in a day.")
+@click.option("--interval", default="2s", show_default=True, help="Between looks for a head.")
+@click.option("--listen", default=f"127.0.0.1:{PORT}", show_default=True, help="Health; or none.")
+@click.option("--webhook", help="URL that alerts go to.")
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
-def cli(
-    account: str | None,
-    record_file: Path | None,
-    store: str | None,
-    min_profit: str,
-    max_loss: str,
-    batch: int,
-    interval: str,
-    once: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Find positions past their limit and liquidate them with no capital, through Uniswap."""
-    least, most, pause = _wei(min_profit), _wei(max_loss), parse_duration(interval)
+def run(
+    account: str | None, record_file: Path | None, store: str | None, ledger: str | None,
+    share: str | None, rpcs: tuple[str, ...], quorum: int | None, heads_url: str | None,
+    relays: tuple[str, ...], public_after: int | None, quoter: str | None, min_profit: str,
+    max_loss: str, batch: int, max_fee: float, max_spend: str, interval: str, listen: str,
+    webhook: str | None, once: bool, dry_run: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Liquidate what is due; without --once on and on, every block."""
+    policy = Policy(least_profit=_wei(min_profit), most_loss=_wei(max_loss), targets=batch)
+    pause, most_spent, place = float(parse_duration(interval)), _wei(max_spend), _listen(listen)
     node = connected()
     record = node.store(record_file).load(node.chain_id)
-    if "liquidator" not in record.contracts:
-        fail(f"nothing is deployed on chain {node.chain_id}; run deploy first, or pass --record")
     refuse_empty(node)
-    policy = Policy(
-        gas_price=int(node.web3.eth.gas_price),
-        min_profit=least,
-        max_loss=most,
-        batch_size=batch,
+    signer = find_account(account, node)
+    deployer = node.deployer(signer)
+    settings = _settings(node, record, deployer, quoter, rpcs)
+    settings = replace(
+        settings,
+        policy=policy,
+        store=_database(node, store, ""),
+        ledger=_database(node, ledger, ".lane"),
+        shared=share and _database(node, share, ""),
+        quorum=quorum,
+        relays=relays,
+        lane=replace(settings.lane, dry_run=dry_run, public_after=public_after),
+        max_fee=int(max_fee * GWEI),
+        max_spend=most_spent,
     )
-    deployer = node.deployer(find_account(account, node))
-    with ExitStack() as cleanup:
-        found = _discovery(node, record, deployer, _store_url(node, store), cleanup)
-        executor = Executor(deployer, record.address("liquidator"))
-        keeper = Keeper(found, executor, policy)
-        if not dry_run:
-            if not yes:
-                who = keeper.executor.account.account
-                click.confirm(f"Send liquidations from {who}?", abort=True, err=as_json)
-            keeper.allow_losses()
-        console, names = Console(), {address: name for name, address in record.vaults.items()}
-        while True:
-            now = replace(keeper.policy, gas_price=int(node.web3.eth.gas_price))
-            keeper = replace(keeper, policy=now)
-            seen = keeper.run_once(dry_run=dry_run)
-            if as_json:
-                click.echo(json.dumps(_data(seen, found.tick)))
-            else:
-                due = [one.vault for one in seen.state if one.candidates]
-                assets = {one: _token(node, found.vaults[one].asset) for one in due}
-                _show(seen, found.tick, console, names, assets)
-            if once:
-                return
-            time.sleep(pause)
+
+    def ask() -> bool:
+        question = f"Send liquidations from {deployer.account}?"
+        return yes or click.confirm(question, err=as_json)
+
+    if not (once or dry_run or ask()):
+        raise click.Abort
+    _unlock(signer, dry_run=dry_run)
+    screen = Screen(node, settings.places.names, as_json=as_json)
+    watch = None if once else Watch(place, webhook)
+    liquidator = record.address("liquidator")
+
+    def approve(most: dict[bytes, int]) -> None:
+        _approve_losses(deployer, liquidator, most)
+
+    try:
+        asyncio.run(_work(settings, heads_url, pause, watch, screen, ask, approve))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("stopped; what was sent is remembered", err=True)

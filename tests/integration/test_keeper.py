@@ -236,7 +236,7 @@ def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
     told = re.search(r"Nothing is due. The nearest position: (\d+\.\d) % away\.", done.stdout)
     assert told, done.stdout
     shown = json.loads(typed(command, scene, "--dry-run", "--json").stdout)
-    assert shown["troubles"] == {}
+    assert (shown["troubles"], shown["failed"]) == ({}, {})
     assert shown["nearest"] == pytest.approx(float(told[1]) / 100, abs=1e-3)
     scene.fall(int(195.55 * (1 - shown["nearest"])) + 1)
     assert "Nothing is due." in typed(command, scene, "--dry-run").stdout
@@ -248,31 +248,61 @@ def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) ->
     scene.fall(180)
     words = scene.words()
     shown = json.loads(typed(command, scene, "--dry-run", "--json").stdout)
-    assert [one["position_id"] for one in shown["candidates"]] == [hex(scene.long_id)]
-    assert len(shown["actions"]) == 1
-    assert shown["outcomes"] == []
+    [due] = shown["due"]
+    assert (due["position_id"], due["left"]) == (hex(scene.long_id), None)
+    assert (shown["sent"], shown["settled"]) == ([], [])
     assert scene.words() == words
     before = scene.held(DEPLOYER.address)
     sent = json.loads(typed(command, scene, "--yes", "--json").stdout)
-    assert [one["success"] for one in sent["outcomes"]] == [True]
-    assert scene.held(DEPLOYER.address) > before
+    [settled] = sent["settled"]
+    assert (settled["state"], settled["profits"]) == ("mined", {hex(scene.long_id): due["profit"]})
+    assert settled["tx"] == sent["sent"][0]["tx"]
+    assert scene.held(DEPLOYER.address) == before + due["profit"]
     assert scene.words()[0] != words[0]
+    assert scene.words()[1] == words[1], "ISO-1: the short's word changed"
 
 
 def test_keeper__due__table_names_market_owner_and_salt_in_whole_tokens(
     command: Any, scene: Scene
 ) -> None:
     scene.fall(180)
-    [candidate] = json.loads(typed(command, scene, "--dry-run", "--json").stdout)["candidates"]
-    assert isinstance(candidate["profit"], int)
+    [due] = json.loads(typed(command, scene, "--dry-run", "--json").stdout)["due"]
     shown = typed(command, scene, "--dry-run").stdout.splitlines()
     [row] = [line for line in shown if LONG in line]
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    profit = f"{Decimal(candidate['profit']) / 10**6:,f}".rstrip("0").rstrip(".")
+    profit = f"{Decimal(due['profit']) / 10**6:,f}".rstrip("0").rstrip(".")
     owner = f"{TRADER[:6]}…{TRADER[-4:]}"
-    assert cells == [LONG, owner, "1", f"{profit} USDC", "none", "liquidate"]
+    assert cells == [LONG, owner, "1", f"{profit} USDC", "liquidate"]
     assert max(map(len, shown)) <= 100
     assert sum(line.startswith("│") for line in shown) == 1, "the row is folded"
+
+
+def test_keeper__does_not_pay__is_left_with_the_reason(command: Any, scene: Scene) -> None:
+    scene.fall(180)
+    words = scene.words()
+    [due] = json.loads(typed(command, scene, "--yes", "--json", "--min-profit", "9 ETH").stdout)[
+        "due"
+    ]
+    assert "the policy wants" in due["left"]
+    assert "leave: it earns" in typed(command, scene, "--yes", "--min-profit", "9 ETH").stdout
+    assert scene.words() == words
+
+
+def test_keeper__insolvent_at_a_loss__up_to_what_the_policy_bears(
+    command: Any, scene: Scene
+) -> None:
+    scene.fall(150, pool=135)
+    words = scene.words()
+    [due] = json.loads(typed(command, scene, "--yes", "--json").stdout)["due"]
+    assert due["left"].startswith("insolvent: would lose")
+    assert scene.words() == words
+    scene.stage.fund(DEPLOYER.address, scene.stage.usdc, 1_000 * 10**6)
+    before = scene.held(DEPLOYER.address)
+    done = typed(command, scene, "--yes", "--json", "--max-loss", "2 ETH")
+    [settled] = json.loads(done.stdout)["settled"]
+    assert settled["state"] == "mined"
+    assert before - 2 * 150 * 10**6 <= scene.held(DEPLOYER.address) < before
+    assert scene.words()[0] == 0
 
 
 def test_keeper__market_of_no_record__shows_its_vault(
@@ -293,6 +323,7 @@ def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> Non
     words = scene.words()
     done = typed(command, scene)
     assert done.exit_code == 1
+    assert "Due for liquidation" in done.stdout, "asked before it showed what for"
     assert scene.words() == words
 
 

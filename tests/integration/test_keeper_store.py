@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,10 +26,10 @@ def test_keeper__store__remembers_what_an_earlier_run_read(
         store = request.getfixturevalue("postgres_url").replace("+psycopg", "")
     words = ("--dry-run", "--json", "--store", store)
     first = json.loads(typed(command, scene, *words).stdout)
-    assert (first["candidates"], first["troubles"]) == ([], {})
+    assert (first["due"], first["troubles"]) == ([], {})
     scene.fall(180)
     second = json.loads(typed(command, scene, *words).stdout)
-    assert [one["position_id"] for one in second["candidates"]] == [hex(scene.long_id)]
+    assert [one["position_id"] for one in second["due"]] == [hex(scene.long_id)]
     assert second["nearest"] < 0
     # A store of another deployment is refused, which shows that it was kept.
     data = json.loads(scene.record.read_text())
@@ -52,7 +51,7 @@ def test_keeper__store__remembers_what_an_earlier_run_read(
         ("postgresql+psycopg://me@host/x", False, "postgresql+psycopg://me@host/x"),
     ],
 )
-def test_store_url__file_url_or_none__what_the_chain_wants(
+def test_database__file_url_or_none__what_the_chain_wants(
     command: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -63,17 +62,17 @@ def test_store_url__file_url_or_none__what_the_chain_wants(
     script = sys.modules[command.callback.__module__]
     monkeypatch.setattr(script, "ROOT", tmp_path)
     node = SimpleNamespace(rehearsal=rehearsal, chain_id=10)
-    found = script._store_url(node, given and given.format(tmp_path))
+    found = script._database(node, given and given.format(tmp_path), "")
     assert found == url.format(tmp_path)
     if found.startswith("sqlite:///"):
         assert Path(found.removeprefix("sqlite:///")).parent.is_dir()
 
 
-def test_discovery__node_not_over_http__says_what_to_pass(command: Any, scene: Scene) -> None:
+def test_settings__node_not_over_http__says_what_to_pass(command: Any, scene: Scene) -> None:
     script = sys.modules[command.callback.__module__]
     node, record = SimpleNamespace(url="ws://127.0.0.1:8545"), scene.stage.record
-    with ExitStack() as cleanup, pytest.raises(DeployError, match="http or https URL"):
-        script._discovery(node, record, None, "sqlite://", cleanup)
+    with pytest.raises(DeployError, match="http or https URL"):
+        script._settings(node, record, None, None, ())
 
 
 def test_keeper__oracle_gives_no_price__says_so(command: Any, scene: Scene) -> None:
