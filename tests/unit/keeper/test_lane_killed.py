@@ -101,7 +101,7 @@ def empty(stand: Stand) -> None:
         connection.exec_driver_sql("DELETE FROM lane_transactions")
 
 
-@pytest.mark.parametrize(("before", "points"), [(fresh, 30), (stuck, 15), (mined, 8)])
+@pytest.mark.parametrize(("before", "points"), [(fresh, 25), (stuck, 15), (mined, 7)])
 def test_step__killed_at_any_point__every_target_once_and_no_nonce_twice(
     stand: Stand, before: Callable[[Stand], None], points: int
 ) -> None:
