@@ -165,5 +165,6 @@ def _target(topics: Sequence[bytes]) -> Target:
 
 def _reason(data: bytes) -> str:
     """Return the text of a `LiquidationSkipped`: a vault's own bytes, which need not be text."""
-    size = int.from_bytes(data[64:96])
-    return data[96 : 96 + min(size, 32)].decode(errors="replace")
+    size = min(int.from_bytes(data[64:96]), 32)
+    words = data[96 : 96 + size].rstrip(b"\0").decode(errors="replace")
+    return "".join(one if one.isprintable() else "\ufffd" for one in words)
