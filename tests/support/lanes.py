@@ -160,6 +160,10 @@ class Stand:
         """Blocks that others have filled: what waits goes on waiting."""
         self.rpc.call("evm_setBlockGasLimit", hex(GAS // 2))
         self.mine(blocks, base)
+        self.open_blocks()
+
+    def open_blocks(self) -> None:
+        """Let the next blocks have room again."""
         self.rpc.call("evm_setBlockGasLimit", hex(BLOCK_GAS))
 
     def send_foreign(self, nonce: int, max_fee: int = 20 * GWEI, tip: int = GWEI) -> bytes:
