@@ -47,6 +47,8 @@ class Proxy:
     """Send nothing down a WebSocket."""
     refuse = False
     """Take no WebSocket."""
+    hashes: str | None = None
+    """Asked for whole pending transactions: "refused", or "given" although asked for more."""
 
     def __init__(self, node: str) -> None:
         self._node = node
@@ -54,6 +56,8 @@ class Proxy:
         """Methods, in the order they were asked in."""
         self.connections = 0
         """WebSockets that were opened."""
+        self.subscriptions = 0
+        """Those that the node has begun."""
         self._sockets: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -192,7 +196,7 @@ class Proxy:
         self._sockets.add(near)
         try:
             async with self._client.ws_connect(self._node) as far:
-                up = asyncio.create_task(_pass_on(near, far))
+                up = asyncio.create_task(self._pass_up(near, far))
                 down = asyncio.create_task(self._pass_down(far, near))
                 await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
                 for task in (up, down):
@@ -201,24 +205,29 @@ class Proxy:
             self._sockets.discard(near)
         return near
 
+    async def _pass_up(self, near: web.WebSocketResponse, far: Any) -> None:
+        async for message in near:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            asked = json.loads(message.data)
+            if len(asked["params"]) == 2 and self.hashes == "refused":
+                await near.send_json(_error("invalid params") | {"id": asked["id"]})
+                continue
+            if self.hashes == "given":
+                del asked["params"][1:]
+            await far.send_json(asked)
+
     async def _pass_down(self, far: Any, near: web.WebSocketResponse) -> None:
         async for message in far:
             if message.type is WSMsgType.TEXT and not self.stall:
                 text = message.data
+                self.subscriptions += '"method"' not in text and '"error"' not in text
                 if self.forge and '"newHeads"' not in text and "parentHash" in text:
                     told = json.loads(text)
                     told["params"]["result"]["hash"] = FORGED
                     text = json.dumps(told)
                 with contextlib.suppress(ConnectionError):
                     await near.send_str(text if self.body is None else self.body)
-
-
-async def _pass_on(near: web.WebSocketResponse, far: Any) -> None:
-    async for message in near:
-        if message.type is WSMsgType.TEXT:
-            await far.send_str(message.data)
-        elif message.type is WSMsgType.BINARY:
-            await far.send_bytes(message.data)
 
 
 def _hang_up(request: web.Request) -> web.Response:

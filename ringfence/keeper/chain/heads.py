@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
-
-from ringfence.evm.rpc import RpcError
-from ringfence.keeper.chain.subscribe import SocketError, notifications
+from ringfence.errors import RingfenceError
+from ringfence.evm.rpc import Json, RpcError
+from ringfence.keeper.chain.subscribe import Patience, listen
 from ringfence.keeper.chain.wire import Header, Rpc, WireError
 
 
@@ -20,9 +18,7 @@ class Heads:
     Those that came while the consumer worked are skipped, but for the newest; the same hash never
     comes twice in a row. A head lower than the last may come, of a reorganised chain or of a node
     that lags. As long as `url`, a WebSocket, brings none, be it closed, silent, or not there, `rpc`
-    is asked every `interval` seconds. A WebSocket that was silent for `silence` seconds is closed
-    and opened anew, and so is one that closed; if it brought nothing, after up to `longest_wait`
-    seconds.
+    is asked every `interval` seconds, and the WebSocket is opened anew as `patience` says.
 
     Use it in `async with`.
     """
@@ -32,14 +28,11 @@ class Heads:
         rpc: Rpc,
         url: str | None = None,
         *,
-        silence: float = 30.0,
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
         interval: float = 1.0,
-        first_wait: float = 0.25,
-        longest_wait: float = 30.0,
     ) -> None:
         self._rpc, self._url = rpc, url
-        self._silence, self._interval = silence, interval
-        self._waits = wait_random_exponential(multiplier=first_wait, max=longest_wait)
+        self._patience, self._interval = patience, interval
         self._newest: Header | None = None
         self._last: Header | None = None
         self._news = asyncio.Event()
@@ -62,7 +55,10 @@ class Heads:
         """Begin to listen and to ask."""
         self._tasks = [asyncio.create_task(self._poll())]
         if self._url is not None:
-            self._tasks.append(asyncio.create_task(self._listen(self._url)))
+            listening = listen(
+                self._url, lambda: ("newHeads",), self._patience, take=self._hear, ended=self._end
+            )
+            self._tasks.append(asyncio.create_task(listening))
         for task in self._tasks:
             task.add_done_callback(lambda _task: self._news.set())
         return self
@@ -118,26 +114,11 @@ class Heads:
 
     # Listening
 
-    async def _listen(self, url: str) -> None:
-        while True:
-            # Begun anew, with the shortest wait, each time that a WebSocket has brought a head.
-            async for attempt in AsyncRetrying(
-                wait=self._waits, retry=retry_if_exception_type(SocketError)
-            ):
-                with attempt:
-                    await self._receive(url)
+    def _hear(self, block: Json) -> None:
+        self._show(Header.parse(block))
+        self._quiet.clear()
+        self._troubles.clear()
 
-    async def _receive(self, url: str) -> None:
-        """Show heads as long as the WebSocket lasts; raise SocketError if it brought none."""
-        try:
-            async with aclosing(notifications(url, "newHeads", patience=self._silence)) as blocks:
-                async for block in blocks:
-                    self._show(Header.parse(block))
-                    self._quiet.clear()
-                    self._troubles.clear()
-        except (SocketError, WireError) as error:
-            self._troubles["socket"] = f"heads by asking: {error}"
-            if not self.live:
-                raise SocketError(str(error)) from error
-        finally:
-            self._quiet.set()
+    def _end(self, error: RingfenceError) -> None:
+        self._quiet.set()
+        self._troubles["socket"] = f"heads by asking: {error}"

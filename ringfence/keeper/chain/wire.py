@@ -39,10 +39,11 @@ class Riders:
     answers: Sequence[Json | RpcError] | None = None
 
 
-def _parsed(what: str, parse: Callable[[], _T]) -> _T:
+def parsed(what: str, parse: Callable[[], _T]) -> _T:
+    """Return what `parse` returns; raise WireError where it stumbles over the node's `what`."""
     try:
         return parse()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise WireError(f"the node sent a {what} that cannot be read: {error!r}") from error
 
 
@@ -71,7 +72,7 @@ class Header:
     @classmethod
     def parse(cls, block: Json) -> Self:
         """Return the header of what eth_getBlockBy... answered; raise WireError."""
-        return _parsed(
+        return parsed(
             "block",
             lambda: cls(
                 int(block["number"], 16),
@@ -112,7 +113,7 @@ class LogEntry:
 
 def parse_logs(answer: Json) -> list[LogEntry]:
     """Return what eth_getLogs answered; raise WireError when it is unreadable or out of order."""
-    logs = _parsed("log", lambda: [_parse_log(log) for log in answer])
+    logs = parsed("log", lambda: [_parse_log(log) for log in answer])
     for one, following in pairwise(logs):
         if one.place >= following.place:
             raise WireError(f"the node sent log {following.place} after log {one.place}")

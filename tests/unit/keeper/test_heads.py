@@ -12,6 +12,7 @@ from ringfence.evm.anvil import launch
 from ringfence.evm.rpc import JsonRpc
 from ringfence.keeper.chain.heads import Heads
 from ringfence.keeper.chain.rpc import Web3Rpc
+from ringfence.keeper.chain.subscribe import Patience
 from ringfence.keeper.chain.wire import Header
 from tests.support.proxy import FORGED, Proxy, proxies
 
@@ -37,14 +38,19 @@ class Setup:
         return Header.parse(self.rpc.call("eth_getBlockByNumber", "latest", False))
 
     def run(
-        self, work: Callable[[Heads], Awaitable[None]], *, socket: bool = True, **options: Any
+        self,
+        work: Callable[[Heads], Awaitable[None]],
+        *,
+        socket: bool = True,
+        silence: float = 30.0,
     ) -> None:
-        options = {"interval": 0.02, "first_wait": 0.01, "longest_wait": 0.05, **options}
+        patience = Patience(silence, first_wait=0.01, longest_wait=0.05)
 
         async def do() -> None:
             rpc = Web3Rpc(self.way.url)
             url = self.way.websocket if socket else None
-            async with asyncio.timeout(PATIENCE), Heads(rpc, url, **options) as heads:
+            heads = Heads(rpc, url, patience=patience, interval=0.02)
+            async with asyncio.timeout(PATIENCE), heads:
                 await work(heads)
             await rpc.close()
 
