@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.rpc import Web3Rpc
-from ringfence.keeper.chain.wire import Header, NoAnswerError, Rpc, WireError
+from ringfence.keeper.chain.wire import Header, LogEntry, NoAnswerError, Rpc, WireError, parse_logs
 
 _FIRST_REST, _LONGEST_REST = 0.5, 60.0
 """Seconds that an endpoint is left alone after one failure, and after many: twice as long each."""
@@ -26,7 +26,8 @@ _REMEMBERED = 64
 """Questions of which it is kept who answered them."""
 
 _LIMITED = re.compile(
-    r"rate.?limit|too many requests|request limit|limit exceeded|compute units|capacity|\b429\b",
+    r"rate.?limit|too many requests|request limit|(?<!gas )limit exceeded|compute units|capacity"
+    r"|\b429\b",
     re.IGNORECASE,
 )
 _LAGGING = re.compile(
@@ -60,6 +61,8 @@ class _Endpoint:
     failures: int = 0
     rests_until: float = 0.0
     error: str | None = None
+    view: tuple[bytes, str | None] = b"", None
+    """The head that it was last asked about, by its hash, and why it does not have it."""
 
     def fail(self, error: str, now: float) -> None:
         self.error = error
@@ -84,8 +87,9 @@ class Pool:
     the first, in the order given, of those that are healthy and at the height that `quorum` of them
     have reached. The next is asked, `tries` in all, when one gives no answer within `timeout`
     seconds, is over its limit, or does not have a block yet; and when the same logs or header are
-    asked for once more, as nobody does who could use the first answer. An endpoint that fails
-    comes last until it has answered again, be it to `agreed` or to `survey`.
+    asked for once more, as nobody does who could use the first answer. Logs of a range are asked
+    of two. An endpoint that fails comes last until it has answered again, be it to `agreed` or to
+    `survey`; so does one that lacks the last head that was agreed on.
     """
 
     def __init__(
@@ -112,6 +116,8 @@ class Pool:
         self._clock = clock
         self._answered: OrderedDict[str, set[str]] = OrderedDict()
         self._asking: set[asyncio.Task[str | None]] = set()
+        self._agreed = b""
+        """The hash of the last head that was agreed on: those that lack that one are doubted."""
 
     @classmethod
     def of(cls, urls: Sequence[str], *, quorum: int | None = None, slack: int = 3) -> Self:
@@ -135,10 +141,17 @@ class Pool:
 
     def describe(self) -> list[Health]:
         """Return how each endpoint is, in the order given."""
-        return [
-            Health(one.name, None if one.height < 0 else one.height, one.error is None, one.error)
-            for one in self._endpoints
-        ]
+        found = []
+        for one in self._endpoints:
+            error = one.error or self._doubt(one)
+            height = None if one.height < 0 else one.height
+            found.append(Health(one.name, height, error is None, error))
+        return found
+
+    def _doubt(self, endpoint: _Endpoint) -> str | None:
+        """Return why an endpoint lacks the head that was agreed on."""
+        head, reason = endpoint.view
+        return reason if head == self._agreed else None
 
     # Asking one
 
@@ -150,24 +163,60 @@ class Pool:
         """
         if not requests:
             return []
+        if len(self._endpoints) > 1 and _is_range(requests[0]):
+            return await self._twice(requests)
         question = _question(requests[0])
-        before = self._answered.get(question, set())
+        candidates = self._order(self._answered.get(question, set()))[: self._tries]
+        endpoint, answers = await self._first(candidates, requests)
+        if endpoint is not None:
+            self._remember(question, endpoint.name)
+        return answers
+
+    async def _first(
+        self, candidates: list[_Endpoint], requests: Sequence[Request]
+    ) -> tuple[_Endpoint | None, list[Json | RpcError]]:
+        """Return the first candidate that has all answers, and those, or None and what there is.
+
+        Those that were asked are taken off the candidates.
+        """
         most: tuple[int, list[Json | RpcError]] | None = None
         reasons = []
-        for endpoint in self._order(before)[: self._tries]:
+        while candidates:
+            endpoint = candidates.pop(0)
             timeout = self._quick if endpoint.failures else self._timeout
             answers = await self._ask(endpoint, requests, timeout)
             lacking = self._judge(endpoint, requests, answers)
             if not lacking:
-                self._remember(question, endpoint.name)
-                return answers
+                return endpoint, answers
             reasons.append(f"{endpoint.name}: {endpoint.error}")
             if most is None or lacking < most[0]:
                 most = lacking, answers
         if most and not all(map(_is_no_answer, most[1])):
-            return most[1]
+            return None, most[1]
         told = f"no answer from {len(reasons)} of {len(self._endpoints)} nodes: "
-        return [NoAnswerError(method, told + "; ".join(reasons), None) for method, _ in requests]
+        return None, _none(requests, told + "; ".join(reasons))
+
+    async def _twice(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Return the logs of a range as two endpoints give them, or as the only one that answers.
+
+        No header's bloom filter says what lacks among them, as one does of a single block's.
+        """
+        candidates = self._order(set())[: self._tries]
+        given: list[tuple[str, list[LogEntry], list[Json | RpcError]]] = []
+        answers: list[Json | RpcError] = []
+        while candidates:
+            endpoint, answers = await self._first(candidates, requests)
+            logs = _logs(answers)
+            if endpoint is None or logs is None:
+                continue
+            for _name, same, earlier in given:
+                if same == logs:
+                    return earlier
+            given.append((endpoint.name, logs, answers))
+        if len(given) > 1:
+            counts = "; ".join(f"{name} gives {len(logs)}" for name, logs, _answers in given)
+            return _none(requests, f"no answer that two nodes agree on: of these logs {counts}")
+        return given[0][2] if given else answers
 
     def _order(self, answered: set[str]) -> list[_Endpoint]:
         """Return the endpoints, the best first; those that `answered` this question come last."""
@@ -178,7 +227,7 @@ class Pool:
             key=lambda one: (
                 one.name in answered,
                 max(one.rests_until - now, 0.0),
-                one.failures > 0,
+                one.failures > 0 or self._doubt(one) is not None,
                 one.height < agreed,
             ),
         )
@@ -200,8 +249,7 @@ class Pool:
         try:
             return await asyncio.wait_for(endpoint.rpc.batch(requests), timeout)
         except TimeoutError:
-            told = f"no answer within {timeout:g} s"
-            return [NoAnswerError(method, told, None) for method, _ in requests]
+            return _none(requests, f"no answer within {timeout:g} s")
 
     def _judge(
         self, endpoint: _Endpoint, requests: Sequence[Request], answers: Sequence[Json | RpcError]
@@ -245,6 +293,7 @@ class Pool:
                 continue
             agreeing += 1
             if agreeing == self._quorum:
+                self._agreed = head.hash
                 return None
         return (
             f"{agreeing} of {len(tasks)} nodes have block {head.number} as the head, "
@@ -268,7 +317,11 @@ class Pool:
             endpoint.fail(f"it does not say its height: {answers[0]!r:.100}", now)
             return f"{name} does not say its height"
         endpoint.succeed()
-        return None if head is None else self._differs(endpoint, head, answers[1])
+        if head is None:
+            return None
+        reason = self._differs(endpoint, head, answers[1])
+        endpoint.view = head.hash, reason
+        return reason
 
     def _differs(self, endpoint: _Endpoint, head: Header, block: Json | RpcError) -> str | None:
         name, height = endpoint.name, endpoint.height
@@ -294,6 +347,25 @@ def _question(request: Request) -> str:
     """Return what tells a request whose answer stays the same from others; "" for those."""
     method, params = request
     return json.dumps(request) if method in _FIXED and "latest" not in params else ""
+
+
+def _is_range(request: Request) -> bool:
+    method, params = request
+    return method == "eth_getLogs" and "fromBlock" in params[0]
+
+
+def _logs(answers: Sequence[Json | RpcError]) -> list[LogEntry] | None:
+    """Return the logs that the first answer has, None if it or another cannot be used."""
+    if any(isinstance(answer, RpcError) for answer in answers):
+        return None
+    try:
+        return parse_logs(answers[0])
+    except WireError:
+        return None
+
+
+def _none(requests: Sequence[Request], told: str) -> list[Json | RpcError]:
+    return [NoAnswerError(method, told, None) for method, _ in requests]
 
 
 def _is_no_answer(answer: Json | RpcError) -> bool:

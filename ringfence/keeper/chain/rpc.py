@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientTimeout
 from web3 import AsyncHTTPProvider
@@ -22,6 +24,8 @@ _FAILURES = (
     AttributeError,
 )
 
+_SECRET = 8
+"""Characters from which on a part of a URL may be a key."""
 _TOLD = 200
 """Characters of an answer that an error repeats."""
 
@@ -33,6 +37,10 @@ class Web3Rpc:
         """`timeout` is what a batch may take, seconds."""
         limit = ClientTimeout(total=timeout)
         self._provider = AsyncHTTPProvider(url, request_kwargs={"timeout": limit})
+        parts = urlsplit(url)
+        words = re.split(r"[/?&=]", f"{parts.path}?{parts.query}")
+        words += [parts.username or "", parts.password or ""]
+        self._secrets = [word for word in words if len(word) >= _SECRET]
 
     async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
         """Return each request's result, or its error, in their order."""
@@ -44,21 +52,27 @@ class Web3Rpc:
             told = f"no answer: {type(error).__name__} {getattr(error, 'status', '')}".rstrip()
             return [NoAnswerError(method, told, None) for method, _ in requests]
         if not isinstance(answers, list) or len(answers) != len(requests):
-            told = f"no answer of its own: {str(answers)[:_TOLD]}"
+            told = f"no answer of its own: {self._hide(str(answers))[:_TOLD]}"
             return [NoAnswerError(method, told, None) for method, _ in requests]
         return [
-            _result(method, answer) for (method, _), answer in zip(requests, answers, strict=True)
+            self._result(method, answer)
+            for (method, _), answer in zip(requests, answers, strict=True)
         ]
 
     async def close(self) -> None:
         """Close its connections."""
         await self._provider.disconnect()
 
+    def _result(self, method: str, answer: Json) -> Json | RpcError:
+        if isinstance(answer, dict) and "result" in answer:
+            return answer["result"]
+        error = answer.get("error") if isinstance(answer, dict) else None
+        if not isinstance(error, dict):
+            return RpcError(method, self._hide(str(answer))[:_TOLD], None)
+        return RpcError(method, self._hide(str(error.get("message")))[:_TOLD], error.get("data"))
 
-def _result(method: str, answer: Json) -> Json | RpcError:
-    if isinstance(answer, dict) and "result" in answer:
-        return answer["result"]
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict):
-        return RpcError(method, str(answer)[:_TOLD], None)
-    return RpcError(method, str(error.get("message"))[:_TOLD], error.get("data"))
+    def _hide(self, text: str) -> str:
+        """Return what a node said without the URL's key, which some repeat."""
+        for secret in self._secrets:
+            text = text.replace(secret, "...")
+        return text

@@ -233,7 +233,8 @@ def test_batch__header_lacks_but_logs_came__never_of_two_nodes(setup: Setup) -> 
     ]
     answers = setup.run(lambda pool: pool.batch(both))
     assert int(answers[1]["number"], 16) == head.number
-    assert setup.asked() == [2, 2, 0]
+    # The whole batch each: of the first that lags, and of two that agree on the logs.
+    assert setup.asked() == [2, 2, 2]
 
 
 def test_batch__no_node_has_the_block__that_is_the_answer(setup: Setup) -> None:
@@ -388,6 +389,44 @@ def test_agreed__quorum_without_the_slow_one__returns_before_it(setup: Setup) ->
         assert pool.describe()[2].error is None, "it waited for the slow one"
 
     setup.run(work, quick=30.0)
+
+
+def test_agreed__one_has_another_head__it_is_shown_and_comes_last(setup: Setup) -> None:
+    setup.ways[0].forge = True
+
+    async def work(pool: Pool) -> None:
+        assert await pool.agreed(setup.head()) is None
+        await asyncio.gather(*pool._asking)
+        bad, *good = pool.describe()
+        assert (bad.healthy, [one.healthy for one in good]) == (False, [True, True])
+        assert bad.error == f"a has another block there, {FORGED}"
+        setup.asked()
+        await pool.batch(CHAIN)
+        assert setup.asked() == [0, 2, 0]
+        # Who forges a head does not cast doubt on those who do not have it.
+        forged = setup.head()
+        object.__setattr__(forged, "hash", bytes.fromhex(FORGED[2:]))
+        assert await pool.agreed(forged) is not None
+        assert all(one.healthy for one in pool.describe())
+        setup.ways[0].heal()
+        assert await pool.agreed(setup.head()) is None
+        await asyncio.gather(*pool._asking)
+        assert all(one.healthy for one in pool.describe())
+
+    setup.run(work)
+
+
+def test_batch__logs_of_a_range__as_two_nodes_give_them(setup: Setup) -> None:
+    asked: Request = ("eth_getLogs", [{"fromBlock": "0x1", "toBlock": "0x5"}])
+
+    async def work(pool: Pool) -> None:
+        assert await pool.batch([asked]) == [[]]
+        assert setup.asked() == [1, 1, 0]
+
+    setup.run(work)
+    setup.ways[0].drop = setup.ways[2].drop = True
+    # As there is no other, the only one that answers is believed.
+    assert setup.run(lambda pool: pool.batch([asked])) == [[]]
 
 
 @pytest.mark.parametrize("quorum", [0, 4])

@@ -127,6 +127,38 @@ def test_tick__bad_ways_come_first__store_is_the_chain(
     keeper.check()
 
 
+def far_behind(blockchain: Chain, keeper: Keeper) -> None:
+    """Many blocks that the store has not seen, most of them so deep that they count as final."""
+    keeper.follower.store.window = 2
+    for first in (4, 6):
+        for act in acts(blockchain, first):
+            act()
+    blockchain.mine(5)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_tick__far_behind_and_a_bad_way_comes_first__store_is_the_chain(
+    blockchain: Chain, keeper: Keeper, fault: dict[str, Json]
+) -> None:
+    far_behind(blockchain, keeper)
+    spoil(keeper.ways[0], fault)
+    keeper.check()
+
+
+def test_tick__far_behind_and_one_of_two_leaves_events_out__refused_and_both_are_named(
+    blockchain: Chain, keeper: Keeper
+) -> None:
+    far_behind(blockchain, keeper)
+    keeper.ways[1].keep_logs = 0
+    keeper.ways[2].drop = True
+    with pytest.raises(
+        IngestError, match=r"no answer that two nodes agree on: .*a gives 1; b gives 0"
+    ):
+        keeper.tick()
+    keeper.ways[2].heal()
+    keeper.check()
+
+
 def test_tick__two_of_three_leave_events_out__the_vault_is_said_to_lag(
     blockchain: Chain, keeper: Keeper
 ) -> None:

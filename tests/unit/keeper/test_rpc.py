@@ -105,6 +105,24 @@ def test_batch__no_answer_to_each__an_error_for_each(
         assert "secret" not in str(answer)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": "no project s3cret-key"}',
+        '[{"id": FIRST, "error": "s3cret-key"}, {"id": SECOND, "error": {"data": "s3cret-key"}}]',
+    ],
+)
+@pytest.mark.parametrize("path", ["v2/s3cret-key", "?key=s3cret-key", "s3cret-key/?a=b"])
+def test_batch__node_repeats_the_key__it_is_left_out(
+    node: tuple[str, type[_Handler]], path: str, body: str
+) -> None:
+    url, handler = node
+    handler.body = body
+    for answer in ask(f"{url}/{path}"):
+        assert "..." in str(answer)
+        assert "s3cret" not in str(answer)
+
+
 def test_batch__an_answer_without_a_result__an_error_for_that_one(
     node: tuple[str, type[_Handler]],
 ) -> None:
