@@ -369,9 +369,8 @@ class _Planning:
         if not whole.seized:
             return
         best = sales.best(self._market.unit_cost(position))
-        seizures = {amount - sold for amount in (*sales.amounts, best)} | {
-            whole.seized >> n for n in (1, 2, 3)
-        }
+        seizures = {amount - sold for amount in (*sales.amounts, best)}
+        seizures |= {whole.seized >> n for n in (1, 2, 3)}
         for seized in sorted(seizures):
             if 0 < seized < whole.seized:
                 yield max(whole.repaid * seized // whole.seized, 1)
