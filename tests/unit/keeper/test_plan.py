@@ -280,14 +280,9 @@ def test_plan__solvent_at_a_loss__left_whatever_the_policy() -> None:
 
 def thin_for(debt: int, risk: RiskParams) -> Plan:
     """Half an ether is sold well, more of it is not."""
-    quotes: dict[int, int | None] = {
-        WAD // 4: 450 * USDC,
-        WAD // 2: 895 * USDC,
-        2 * WAD: 900 * USDC,
-    }
-    pool = sales(pool_at(1_800, liquidity=0), quotes=quotes)
-    one = market(position(1, debt), sales=(pool,), risk=risk)
-    return one, plan([one], FEES, NEVER_LOSES)
+    gave = {WAD // 4: 450 * USDC, WAD // 2: 895 * USDC, 2 * WAD: 900 * USDC}
+    pool = sales(pool_at(1_800, liquidity=0), quotes={**gave})
+    return plan([market(position(1, debt), sales=(pool,), risk=risk)], FEES, NEVER_LOSES)
 
 
 @pytest.mark.parametrize("debt", [1_700, 1_900])
