@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from ringfence.evm import Contract
+from ringfence.client.abi import interface
+from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
-from ringfence.evm.anvil import launch
 from ringfence.keeper.act.bid import Fees
-from tests.support.market import DEPLOYER, KEEPER, USDC, WETH, Market
-from tests.support.periphery import Stage, build_stage
-from tests.support.planning import Desk, desk_on, prepare, seen
+from ringfence.keeper.act.policy import Policy
+from tests.support.market import (
+    DEPLOYER,
+    KEEPER,
+    LENDER,
+    MAX_UINT256,
+    TRADER,
+    USDC,
+    WETH,
+    Market,
+    position_id,
+    price_of,
+)
+from tests.support.periphery import DAI, add_market
+from tests.support.planning import Desk, desk, market, seen, staged
 
-
-@pytest.fixture(scope="module")
-def staged() -> Iterator[tuple[Stage, Contract]]:
-    with launch() as engine:
-        stage = build_stage(engine)
-        yield stage, prepare(stage)
-
-
-@pytest.fixture
-def desk(staged: tuple[Stage, Contract], tmp_path: Path) -> Iterator[Desk]:
-    stage, lens = staged
-    mark = stage.engine.snapshot()
-    with desk_on(stage, lens, tmp_path) as made:
-        yield made
-    stage.engine.restore(mark)
-
-
-@pytest.fixture(params=["long", "short"])
-def market(request: pytest.FixtureRequest, desk: Desk) -> Market:
-    return desk.stage.long if request.param == "long" else desk.stage.short
+__all__ = ["desk", "market", "staged"]
 
 
 def test_bids__nothing_due__asks_nothing(desk: Desk, market: Market) -> None:
@@ -157,3 +148,111 @@ def test_bids__gas_dearer_than_the_bonus__says_so(desk: Desk, market: Market) ->
     assert plan.bids == ()
     assert desk.skipped(plan)[position].startswith("gas costs more than it earns: ")
     assert len(desk.watcher.batches) <= 2, "nothing is simulated that the plan leaves"
+
+
+# Losses
+
+
+def crash_below_the_oracle(desk: Desk) -> None:
+    """The oracle says 1,400, at which three quarters of 2,000 are insolvent; the pool 1,250."""
+    desk.crash(desk.stage.long, long=1_250)
+    desk.stage.long.set_price(1_400 * USDC * 10**18)
+
+
+def test_bids__insolvent_at_a_loss__what_the_policy_bears_is_what_it_costs(desk: Desk) -> None:
+    market, liquidator = desk.stage.long, desk.stage.liquidator
+    position = desk.open(market)
+    crash_below_the_oracle(desk)
+    reason = desk.skipped(desk.plan())[position]
+    assert re.fullmatch(
+        r"insolvent: would lose [\d.]+ USDC, gas included, .* allows 0 USDC", reason
+    )
+    policy = Policy(most_loss=WETH // 10)
+    refused = desk.plan(policy=policy)
+    assert refused.bids == ()
+    assert desk.skipped(refused)[position].startswith("its transaction would fail: ")
+    market.asset.mint(KEEPER, 140 * USDC)
+    market.asset.approve(liquidator, 140 * USDC, sender=KEEPER)
+    plan = desk.plan(policy=policy)
+    [bid], [batch] = plan.bids, plan.batches
+    assert 0 < bid.worth < WETH // 10
+    assert desk.send(bid).success
+    assert market.asset.balanceOf(KEEPER) - 140 * USDC == batch.profit < 0
+    assert market.slot(position).word == 0
+
+
+# Pairs without ether
+
+
+def due_dollars(desk: Desk, collateral: Contract, asset: Contract) -> tuple[Market, int]:
+    """A market at par with one position of 10,000 against 7,900, due since the oracle fell."""
+    stage = desk.stage
+    made = add_market(stage, collateral, asset)
+    one, other = 10 ** collateral.decimals(), 10 ** asset.decimals()
+    asset.mint(LENDER, 100_000 * other)
+    asset.approve(made.vault, MAX_UINT256, sender=LENDER)
+    made.vault.deposit(100_000 * other, LENDER, sender=LENDER)
+    collateral.mint(TRADER, 10_000 * one)
+    collateral.approve(made.vault, MAX_UINT256, sender=TRADER)
+    position = position_id(TRADER, 7)
+    made.vault.adjust(position, 10_000 * one, 7_900 * other, TRADER, b"", sender=TRADER)
+    made.set_price(price_of(91, collateral.decimals(), asset.decimals()) // 100)
+    desk.engine.advance(12)
+    collateral.mint(TRADER, 0)
+    return made, position
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_bids__no_ether_in_the_pair__gas_by_its_pool_and_a_way_through_weth(
+    desk: Desk, direct: bool
+) -> None:
+    stage = desk.stage
+    market, _ = due_dollars(desk, stage.usdc, stage.dai)
+    if not direct:
+        stage.uniswap.withdraw(3, DEPLOYER)
+    plan = desk.plan()
+    [bid], [batch] = plan.bids, plan.batches
+    assert batch.sales.route.fees == ((100,) if direct else (500, 3_000))
+    # 2,000 DAI and the fee of the one pool with WETH.
+    assert batch.market.asset_per_ether == pytest.approx(2_000 * DAI / 0.997, rel=1e-5)
+    before = market.asset.balanceOf(KEEPER)
+    receipt = desk.send(bid)
+    assert receipt.success
+    assert market.asset.balanceOf(KEEPER) - before == batch.profit > 0
+    assert receipt.gas_used <= bid.charged <= receipt.gas_used * 21 // 20
+
+
+def test_bids__no_pool_for_gas__by_hand_or_not_at_all(desk: Desk) -> None:
+    stage = desk.stage
+    other = stage.engine.deploy(load("TestToken"), "Other", "OTH", 18)
+    _, position = due_dollars(desk, stage.usdc, other)
+    price = (
+        "gas has no price in the asset: no pool sells WETH for it, and no price was given by hand"
+    )
+    assert desk.skipped(desk.plan()) == {position: price}
+    desk.give_price(other, 2_000 * DAI)
+    assert desk.skipped(desk.plan()) == {position: "no pool trades the pair"}
+
+
+def test_bids__pools__looked_for_once_and_again_after_a_while(desk: Desk) -> None:
+    stage = desk.stage
+    desk.open(stage.long)
+    desk.crash(stage.long)
+
+    get_pool = "0x" + interface("UniswapV3Factory").function("getPool", 3).selector.hex()
+
+    def sold_at() -> tuple[int, bool]:
+        """The fee of the pool that is sold to, and whether pools were looked for."""
+        [batch] = desk.plan().batches
+        asked = [params[0]["data"] for batch in desk.watcher.batches for _, params in batch]
+        return batch.sales.route.fees[0], any(data.startswith(get_pool) for data in asked)
+
+    assert sold_at() == (500, True)
+    better = (WETH, 2_000 * USDC)
+    pool = stage.uniswap.create_pool(stage.weth, stage.usdc, fee=3_000, amounts=better)
+    stage.fund(DEPLOYER, weth=100 * WETH, usdc=200_000 * USDC)
+    amounts = {stage.weth.address: 100 * WETH, stage.usdc.address: 200_000 * USDC}
+    stage.uniswap.fund_pool(pool, amounts, DEPLOYER)
+    assert sold_at() == (500, False)
+    desk.watcher.node.call("anvil_mine", hex(300))
+    assert sold_at() == (3_000, True)

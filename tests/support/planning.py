@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from ringfence.evm import Contract, Receipt, load
 from ringfence.evm.abi import address_bytes
-from ringfence.evm.anvil import AnvilEngine
+from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.rpc import JsonRpc
 from ringfence.keeper.act.bid import Bid, Fees
 from ringfence.keeper.act.plan import Plan
@@ -20,7 +22,7 @@ from ringfence.keeper.act.quotes import Contracts
 from ringfence.keeper.engine import Sight, Tick
 from ringfence.keeper.memory.store import Deployment, Store
 from tests.support.market import KEEPER, MAX_UINT256, TRADER, USDC, WETH, Market, position_id
-from tests.support.periphery import Stage, fund
+from tests.support.periphery import Stage, build_stage, fund
 from tests.support.ticking import CountingRpc, Watcher
 
 FEES = Fees(base=10**9, tip=10**8)
@@ -32,9 +34,23 @@ class Desk:
 
     stage: Stage
     watcher: Watcher
-    planner: Planner
+    planner: Planner = field(init=False)
+    prices: dict[bytes, int] = field(default_factory=dict)
     fees: Fees = FEES
     _salts: int = field(default=100)
+
+    def restart(self) -> None:
+        """A planner that knows no pool and no token yet."""
+        uniswap, watcher = self.stage.uniswap, self.watcher
+        where = (self.stage.liquidator, uniswap.factory, uniswap.quoter, uniswap.weth)
+        self.planner = Planner(
+            watcher.counting,
+            lambda: watcher.engine.book.vaults,
+            Contracts(*map(address_bytes, where)),
+            address_bytes(KEEPER),
+            Policy(),
+            self.prices,
+        )
 
     @property
     def engine(self) -> AnvilEngine:
@@ -55,6 +71,10 @@ class Desk:
         self.stage.set_price(long if market is self.stage.long else short)
         self.engine.advance(12)
         self.stage.usdc.mint(TRADER, 0)
+
+    def give_price(self, asset: Contract, per_ether: int) -> None:
+        """Say by hand what 1e18 wei cost in an asset."""
+        self.prices[address_bytes(asset)] = per_ether
 
     def tick(self) -> Tick:
         return self.watcher.tick()
@@ -91,18 +111,9 @@ def desk_on(stage: Stage, lens: Contract, folder: Path) -> Iterator[Desk]:
     factory = address_bytes(stage.factory)
     store = Store(f"sqlite:///{folder / 'keeper.db'}", Deployment(engine.chain_id, factory, 1))
     watcher = Watcher(CountingRpc(engine.url), rpc, store, address_bytes(lens))
-    uniswap = stage.uniswap
-    contracts = Contracts(
-        *map(address_bytes, (stage.liquidator, uniswap.factory, uniswap.quoter, uniswap.weth))
-    )
-    planner = Planner(
-        watcher.counting,
-        lambda: watcher.engine.book.vaults,
-        contracts,
-        address_bytes(KEEPER),
-        Policy(),
-    )
-    yield Desk(stage, watcher, planner)
+    desk = Desk(stage, watcher)
+    desk.restart()
+    yield desk
     store.close()
     rpc.close()
 
@@ -114,3 +125,24 @@ def prepare(stage: Stage) -> Contract:
     for market in (stage.long, stage.short):
         market.collateral.approve(market.vault, MAX_UINT256, sender=TRADER)
     return stage.engine.deploy(load("VaultLens"))
+
+
+@pytest.fixture(scope="module")
+def staged() -> Iterator[tuple[Stage, Contract]]:
+    with launch() as engine:
+        stage = build_stage(engine)
+        yield stage, prepare(stage)
+
+
+@pytest.fixture
+def desk(staged: tuple[Stage, Contract], tmp_path: Path) -> Iterator[Desk]:
+    stage, lens = staged
+    mark = stage.engine.snapshot()
+    with desk_on(stage, lens, tmp_path) as made:
+        yield made
+    stage.engine.restore(mark)
+
+
+@pytest.fixture(params=["long", "short"])
+def market(request: pytest.FixtureRequest, desk: Desk) -> Market:
+    return desk.stage.long if request.param == "long" else desk.stage.short

@@ -31,12 +31,12 @@ class GasModel:
         used = self.shared + targets * self.per_target(pools)
         return used * 5 // 4 * 9 // 8
 
-    def used(self, limit: int, targets: int) -> int:
+    def used(self, limit: int, targets: int, pools: int) -> int:
         """Return what a batch that needs a limit of gas is charged, once a fifth is refunded.
 
         At most what was seen of refunds is counted on, for a token may refund nothing.
         """
-        return limit - min(limit // 5, (self.shared + targets * self.target) // 4)
+        return limit - min(limit // 5, (self.shared + targets * self.per_target(pools)) // 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Quotes:
         self, rpc: Rpc, contracts: Contracts, ether_prices: Mapping[bytes, int] | None = None
     ) -> None:
         self._rpc, self._at = rpc, contracts
-        self._ether_prices = ether_prices or {}
+        self._ether_prices = {} if ether_prices is None else ether_prices
         self._pools: dict[Pair, bytes] = {}
         self._missing: dict[Pair, int] = {}
         self._tokens: dict[bytes, Token] = {}

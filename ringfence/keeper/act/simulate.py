@@ -135,7 +135,7 @@ class Simulation:
         batch, price = run.batch, self.fees.price
         charged = 0
         if estimate is not None:
-            charged = self.policy.gas.used(estimate, len(batch.targets))
+            charged = self.policy.gas.used(estimate, len(batch.targets), batch.pools)
         data = self._data(batch)
         if run.first:
             targets = [

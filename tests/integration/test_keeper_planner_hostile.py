@@ -1,0 +1,147 @@
+"""Vaults, tokens, pools and nodes that are up to no good: what they cost, and whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ringfence.evm import Contract, load
+from ringfence.evm.abi import address_bytes
+from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.act.plan import Plan
+from tests.integration.test_keeper_planner import due_dollars
+from tests.support.market import DEPLOYER, KEEPER, WETH
+from tests.support.periphery import DAI
+from tests.support.planning import Desk, desk, staged
+
+__all__ = ["desk", "staged"]
+
+BURNS = "5b5f56"
+REVERTS = "5f5ffd"
+NONSENSE = "5f195f5260205ff3"
+NOTHING = "00"
+LONG_ANSWER = "620f42405ff3"
+"""What a token does whatever it is asked; the last answers a megabyte."""
+
+
+def hostile_market(desk: Desk) -> tuple[Contract, Contract, int]:
+    """A market of two tokens that have a pool and, by hand, a price; its one position is due."""
+    stage = desk.stage
+    one, two = (stage.engine.deploy(load("TestToken"), name, name, 18) for name in ("ONE", "TWO"))
+    for token in (one, two):
+        token.mint(DEPLOYER, 10**7 * DAI)
+    pool = stage.uniswap.create_pool(one, two, fee=500, amounts=(1, 1))
+    stage.uniswap.fund_pool(pool, {one.address: 10**6 * DAI, two.address: 10**6 * DAI}, DEPLOYER)
+    _, position = due_dollars(desk, one, two)
+    desk.give_price(two, 2_000 * DAI)
+    return one, two, position
+
+
+@pytest.mark.parametrize(
+    ("code", "which"),
+    [
+        *[(code, which) for code in (BURNS, REVERTS, NONSENSE, LONG_ANSWER) for which in (0, 1)],
+        # An asset that says nothing and moves nothing pays what it was said to be worth.
+        (NOTHING, 0),
+    ],
+)
+def test_bids__token_turns_hostile__its_vault_alone_is_skipped(
+    desk: Desk, code: str, which: int
+) -> None:
+    stage = desk.stage
+    *tokens, position = hostile_market(desk)
+    good = desk.open(stage.long)
+    desk.crash(stage.long)
+    both = desk.plan()
+    assert {bid.targets[0][1] for bid in both.bids} == {position, good}
+    stage.engine.set_code(tokens[which], bytes.fromhex(code))
+    desk.restart()
+    plan = desk.plan()
+    [bid] = plan.bids
+    assert bid.targets == ((address_bytes(stage.long.vault), good),)
+    assert desk.skipped(plan).keys() == {position}
+    assert desk.skipped(plan)[position]
+    assert len(desk.watcher.batches) <= 6
+    before = stage.usdc.balanceOf(KEEPER)
+    assert desk.send(bid).success
+    assert stage.usdc.balanceOf(KEEPER) - before == plan.batches[0].profit
+
+
+def test_bids__vault_that_failed__comes_after_the_others(desk: Desk) -> None:
+    stage = desk.stage
+    one, _, position = hostile_market(desk)
+    desk.open(stage.long)
+    desk.crash(stage.long, long=1_740)
+    order = [bid.targets[0][1] for bid in desk.plan().bids]
+    assert order[0] == position, "it has the higher LTV"
+    sound = stage.engine.code_at(one)
+    stage.engine.set_code(one, bytes.fromhex(REVERTS))
+    assert len(desk.plan().bids) == 1
+    stage.engine.set_code(one, sound)
+    assert [bid.targets[0][1] for bid in desk.plan().bids] == order[::-1]
+    assert [bid.targets[0][1] for bid in desk.plan().bids] == order
+
+
+def spoil_when(match: Callable[[str, Json], bool], answer: Json) -> Callable[..., list[Json]]:
+    def spoil(requests: list[Request], answers: list[Json]) -> list[Json]:
+        return [
+            answer if match(method, params) else given
+            for (method, params), given in zip(requests, answers, strict=True)
+        ]
+
+    return spoil
+
+
+BAD_ANSWERS = [RpcError("eth_call", "no answer: TimeoutError", None), None, "0x", "0xzz", 7, {}]
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS)
+def test_bids__node_answers_nothing_of_use__no_bid_and_a_reason(desk: Desk, answer: Json) -> None:
+    position = desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    tick = desk.tick()
+    desk.watcher.counting.spoil = spoil_when(lambda _method, _params: True, answer)
+    plan = desk.plan(tick)
+    assert plan.bids == ()
+    assert desk.skipped(plan)[position].startswith("its pools could not be found: ")
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS)
+def test_bids__node_does_not_estimate__the_models_limit_does(desk: Desk, answer: Json) -> None:
+    desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    tick = desk.tick()
+    only = spoil_when(lambda method, _params: method == "eth_estimateGas", answer)
+    desk.watcher.counting.spoil = only
+    plan: Plan = desk.plan(tick)
+    [bid] = plan.bids
+    assert bid.charged == 0
+    assert desk.send(bid).success
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS)
+def test_bids__node_does_not_simulate__no_bid_and_a_reason(desk: Desk, answer: Json) -> None:
+    position = desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    tick = desk.tick()
+    liquidator = desk.stage.liquidator.address.lower()
+    desk.watcher.counting.spoil = spoil_when(
+        lambda method, params: method == "eth_call" and params[0]["to"] == liquidator, answer
+    )
+    plan = desk.plan(tick)
+    assert plan.bids == ()
+    assert desk.skipped(plan)[position].startswith("its transaction would fail: ")
+
+
+def test_bids__pool_with_a_foolish_price_for_gas__the_cheapest_counts(desk: Desk) -> None:
+    """Anyone can make a pool that sells ether at a million: gas is not priced by that one."""
+    stage = desk.stage
+    due_dollars(desk, stage.usdc, stage.dai)
+    foolish = (WETH, 1_000_000 * DAI)
+    pool = stage.uniswap.create_pool(stage.weth, stage.dai, fee=500, amounts=foolish)
+    stage.fund(DEPLOYER, weth=10 * WETH, dai=10**7 * DAI)
+    amounts = {stage.weth.address: WETH, stage.dai.address: 10**6 * DAI}
+    stage.uniswap.fund_pool(pool, amounts, DEPLOYER)
+    [batch] = desk.plan().batches
+    assert batch.market.asset_per_ether == pytest.approx(2_000 * DAI / 0.997, rel=1e-5)
