@@ -80,6 +80,7 @@ class Leases:
     `hold` is how long a transaction may lock leases while its keeper is silent, seconds: then
     PostgreSQL ends it, so that a frozen keeper holds nobody up; SQLite does not.
 
+    Its methods wait for the database, up to `hold` and a little: call them off the event loop.
     A lease is one's own by the token that this object was given. Two keepers of one name are two
     keepers, and one that starts again waits for its former life's leases as for anyone's.
     """

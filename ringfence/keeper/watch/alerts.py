@@ -71,7 +71,6 @@ class Alerts:
         self._wrong: dict[str, tuple[Problem, float]] = {}
         self._told: dict[str, _Told] = {}
         self._changed = asyncio.Event()
-        self.last_error: str | None = None
 
     def update(self, problems: Sequence[Problem]) -> None:
         """Take over what is wrong now, the worst first; return at once."""
@@ -125,10 +124,11 @@ class Alerts:
             await self._retrying(self._post, session, message)
         except _FAILURES as error:
             # Its words would carry the URL, and the URL carries a key.
-            self.last_error = f"{type(error).__name__} {getattr(error, 'status', '')}".rstrip()
+            told_status = getattr(error, "status", "")
+            self._counts.error = f"{type(error).__name__} {told_status}".rstrip()
             self._counts.dropped += 1
             return
-        self._counts.sent += 1
+        self._counts.sent, self._counts.error = self._counts.sent + 1, None
         if message["state"] == "firing":
             self._told[key] = _Told(problem, since, self._clock())
         else:

@@ -1,16 +1,17 @@
 """A keeper's health, metrics and status over HTTP, for this machine unless told otherwise.
 
 `/health` answers 503 while something is critical, else 200, with what is wrong as JSON; `/metrics`
-is for Prometheus, `/status` is all of the `Status`. Nothing can be changed through it, and nobody
+is for Prometheus, `/status` is the `Status`. Nothing can be changed through it, and nobody
 is asked for a name: whoever reaches it reads it, so that another address than 127.0.0.1 has to be
-asked for. Each answer is made whole from what is in memory: a slow reader holds up no one.
+asked for, and wants a proxy before it. Each answer is made whole from what is in memory: a slow
+reader holds up no one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from aiohttp import web
 
@@ -20,6 +21,9 @@ from ringfence.keeper.watch.redact import redact
 from ringfence.keeper.watch.status import Problem, Status, line
 
 PORT = 9_650
+
+_OTHERS = 100
+"""Vaults without a name that `/status` tells."""
 
 
 class ServerError(RingfenceError):
@@ -75,7 +79,16 @@ class Server:
         return web.Response(body=self._metrics.text(), headers=headers)
 
     async def _all(self, _request: web.Request) -> web.Response:
-        body = {"line": line(self._status), "status": _plain(asdict(self._status))}
+        vaults = self._status.vaults
+        watched = {key: vault for key, vault in vaults.items() if vault.watched}
+        others = [key for key, vault in vaults.items() if not vault.watched]
+        # Anyone may create vaults: so many that telling all of them would hold the keeper up.
+        shown = watched | {key: vaults[key] for key in others[:_OTHERS]}
+        body = {
+            "line": line(self._status),
+            "other_vaults": len(others),
+            "status": _plain(asdict(replace(self._status, vaults=shown))),
+        }
         return web.json_response(body, dumps=lambda value: json.dumps(value, ensure_ascii=False))
 
 

@@ -70,10 +70,11 @@ class LaneStatus:
 
 @dataclass(slots=True)
 class AlertCounts:
-    """Alerts that the webhook has taken, and those given up."""
+    """Alerts that the webhook has taken, those given up, and why the last one was not taken."""
 
     sent: int = 0
     dropped: int = 0
+    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -320,6 +321,17 @@ def _errors(status: Status, limits: Limits, _now: float) -> Iterator[Problem]:
             )
 
 
+def _alerts(status: Status, _limits: Limits, _now: float) -> Iterator[Problem]:
+    # No alert of its own: who would hear it?
+    if status.alerts.error:
+        yield Problem(
+            "alerts",
+            "info",
+            f"the webhook does not take alerts: {status.alerts.error}, "
+            f"{status.alerts.dropped:,} dropped; look at its URL, and who watches it",
+        )
+
+
 _Check: TypeAlias = Callable[[Status, Limits, float], Iterator[Problem]]
 _CHECKS: tuple[_Check, ...] = (
     _head,
@@ -331,6 +343,7 @@ _CHECKS: tuple[_Check, ...] = (
     _endpoints,
     _vaults,
     _errors,
+    _alerts,
 )
 _RANKS = ("critical", "warning", "info")
 

@@ -195,12 +195,15 @@ def test_run__receiver_fails__its_error_says_no_secret() -> None:
     async def scene(bench: Bench) -> None:
         bench.receiver.mode = "500"
         await bench.block(GAS)
-        assert bench.alerts.last_error == "ClientResponseError 500"
+        assert bench.counts.error == "ClientResponseError 500"
         await bench.receiver.down()
         await bench.block(GAS)
-        assert bench.alerts.last_error is not None
-        assert "KEY" not in bench.alerts.last_error
+        assert bench.counts.error is not None
+        assert "KEY" not in bench.counts.error
         await bench.receiver.up()
+        bench.receiver.mode = "ok"
+        await bench.block(GAS)
+        assert bench.counts.error is None
 
     play(scene)
 

@@ -1,26 +1,17 @@
-"""Leases on both databases, with keepers that are killed, frozen, ahead and behind."""
+"""Leases on both databases: who holds what, at whatever heights, and what the guard refuses."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from multiprocessing import get_context
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.process import BaseProcess
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError
 
 from ringfence.keeper.act.lease import LeaseError, LeaseLostError, Leases
 from ringfence.keeper.memory.tables import open_database
-
-A, B = b"\xaa" * 20, b"\xbb" * 20
-CHAIN = 1
-SPAWN = get_context("spawn")
+from tests.support.leasing import CHAIN, A, B, make_ledger, records, rows_in_ledger
 
 
 @pytest.fixture
@@ -36,30 +27,11 @@ def keeper(store_url: str) -> Iterator[Callable[..., Leases]]:
         yield make
 
 
-def _records(leases: Leases, tokens: dict[bytes, int]) -> bool:
-    """Whether a lane with these tokens may record what it is about to send."""
-    try:
-        with leases._engine.begin() as connection:
-            leases.guard(tokens)(connection)
-            connection.execute(text("INSERT INTO ledger VALUES (1)"))
-    except LeaseLostError:
-        return False
-    return True
-
-
 @pytest.fixture
-def ledger(store_url: str) -> Iterator[Callable[[], int]]:
+def ledger(store_url: str) -> Callable[[], int]:
     """A table as a lane would have; how many rows it has."""
-    engine = open_database(store_url)
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE ledger (id INTEGER)"))
-
-    def rows() -> int:
-        with engine.begin() as connection:
-            return connection.execute(text("SELECT count(*) FROM ledger")).scalar_one()
-
-    yield rows
-    engine.dispose()
+    make_ledger(store_url)
+    return lambda: rows_in_ledger(store_url)
 
 
 # Who holds what
@@ -143,8 +115,8 @@ def test_renew__one_far_ahead__takes_and_the_other_is_fenced(
     tokens = behind.renew(100, [A])
     assert ahead.renew(110, [A]) == {A: 2}
     assert behind.renew(101, [A]) == {}
-    assert not _records(behind, tokens)
-    assert _records(ahead, {A: 2})
+    assert not records(behind, tokens)
+    assert records(ahead, {A: 2})
     assert ledger() == 1
 
 
@@ -178,11 +150,11 @@ def test_renew__head_goes_back__the_lease_stays(keeper: Callable[..., Leases]) -
 # The guard
 
 
-def test_guard__current_token__records(
+def test_guard__current_token_records(
     keeper: Callable[..., Leases], ledger: Callable[[], int]
 ) -> None:
     one = keeper("one")
-    assert _records(one, one.renew(100, [A, B]))
+    assert records(one, one.renew(100, [A, B]))
     assert ledger() == 1
 
 
@@ -192,7 +164,7 @@ def test_guard__one_token_not_current__nothing_is_recorded(
 ) -> None:
     one = keeper("one")
     one.renew(100, [A, B])
-    assert not _records(one, tokens)
+    assert not records(one, tokens)
     assert ledger() == 0
 
 
@@ -250,122 +222,6 @@ def test_renew__connections_cut__fails_once_and_goes_on(postgres_url: str) -> No
         one.renew(101, [A])
     assert one.renew(101, [A]) == {A: 1}
     one.close()
-
-
-# Processes
-
-
-def _keep(url: str, holder: str, pipe: Pipe, hold: float) -> None:
-    """A keeper: does what the pipe says until it is killed."""
-    leases = Leases(url, CHAIN, holder, hold=hold)
-    pipe.send("ready")
-    while True:
-        order = pipe.recv()
-        if order[0] == "renew":
-            pipe.send(leases.renew(order[1], order[2]))
-        elif order[0] == "record":
-            pipe.send(_records(leases, order[1]))
-        else:
-            try:
-                with leases._engine.begin() as connection:
-                    leases.guard(order[1])(connection)
-                    pipe.send("in the transaction")
-                    pipe.recv()
-                    connection.execute(text("INSERT INTO ledger VALUES (1)"))
-            except DBAPIError as error:
-                pipe.send(type(error.orig).__name__)
-
-
-class Process:
-    def __init__(self, url: str, holder: str, hold: float = 5) -> None:
-        self.pipe, theirs = SPAWN.Pipe()
-        self.process: BaseProcess = SPAWN.Process(target=_keep, args=(url, holder, theirs, hold))
-        self.process.start()
-        theirs.close()
-
-    def answer(self) -> object:
-        assert self.pipe.poll(60)
-        return self.pipe.recv()
-
-    def ask(self, *order: object) -> object:
-        self.pipe.send(order)
-        return self.answer()
-
-    def signal(self, number: int) -> None:
-        assert self.process.pid
-        os.kill(self.process.pid, number)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join(60)
-
-
-@pytest.fixture
-def process(store_url: str) -> Iterator[Callable[..., Process]]:
-    made: list[Process] = []
-
-    def start(holder: str, hold: float = 5) -> Process:
-        made.append(Process(store_url, holder, hold))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.end()
-
-
-def test_open__four_at_once__one_table(process: Callable[..., Process]) -> None:
-    started = [process(str(number)) for number in range(4)]
-    assert [one.answer() for one in started] == ["ready"] * 4
-    held = [one.ask("renew", 100, [A]) for one in started]
-    assert held == [{A: 1}, {}, {}, {}]
-
-
-def test_renew__holder_killed__handed_over_within_two_blocks(
-    process: Callable[..., Process], keeper: Callable[..., Leases]
-) -> None:
-    holder, other = process("holder"), keeper("other")
-    assert holder.answer() == "ready"
-    assert holder.ask("renew", 100, [A]) == {A: 1}
-    holder.signal(signal.SIGKILL)
-    holder.process.join(60)
-    assert other.renew(101, [A]) == {}
-    assert other.renew(102, [A]) == {A: 2}
-
-
-def test_guard__holder_frozen_past_its_lease__cannot_write(
-    process: Callable[..., Process], keeper: Callable[..., Leases], ledger: Callable[[], int]
-) -> None:
-    holder, other = process("holder"), keeper("other")
-    assert holder.answer() == "ready"
-    assert holder.ask("renew", 100, [A]) == {A: 1}
-    assert holder.ask("record", {A: 1}) is True
-    holder.signal(signal.SIGSTOP)
-    assert other.renew(102, [A]) == {A: 2}
-    assert _records(other, {A: 2})
-    holder.signal(signal.SIGCONT)
-    assert holder.ask("record", {A: 1}) is False
-    assert ledger() == 2
-    assert holder.ask("renew", 102, [A]) == {}
-
-
-def test_guard__holder_frozen_within_a_transaction__lets_go_and_cannot_write(
-    postgres_url: str,
-) -> None:
-    other = Leases(postgres_url, CHAIN, "other", hold=60)
-    with other._engine.begin() as connection:
-        connection.execute(text("CREATE TABLE ledger (id INTEGER)"))
-    holder = Process(postgres_url, "holder", hold=0.5)
-    assert holder.answer() == "ready"
-    assert holder.ask("renew", 100, [A]) == {A: 1}
-    assert holder.ask("enter", {A: 1}) == "in the transaction"
-    holder.signal(signal.SIGSTOP)
-    assert other.renew(102, [A]) == {A: 2}
-    holder.signal(signal.SIGCONT)
-    assert holder.ask("go on") == "IdleInTransactionSessionTimeout"
-    with other._engine.begin() as connection:
-        assert connection.execute(text("SELECT count(*) FROM ledger")).scalar_one() == 0
-    other.close()
-    holder.end()
 
 
 # Many vaults

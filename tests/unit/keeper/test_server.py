@@ -97,6 +97,23 @@ def test_status__asked__all_of_it_and_no_secret() -> None:
     play(scene, status)
 
 
+def test_status__strangers_made_vaults__tells_a_hundred_and_how_many() -> None:
+    status = _status()
+    status.vaults = {
+        number.to_bytes(20): VaultStatus(str(number), watched=number == 499)
+        for number in range(500)
+    }
+
+    async def scene(url: str, session: ClientSession) -> None:
+        told = json.loads((await _get(session, f"{url}/status"))[1])
+        assert told["other_vaults"] == 499
+        assert len(told["status"]["vaults"]) == 101
+        assert told["status"]["vaults"]["0x" + (499).to_bytes(20).hex()]["watched"]
+        assert len(status.vaults) == 500
+
+    play(scene, status)
+
+
 @pytest.mark.parametrize(("method", "path", "code"), [("POST", "/health", 405), ("GET", "/", 404)])
 def test_request__another__refused(method: str, path: str, code: int) -> None:
     async def scene(url: str, session: ClientSession) -> None:

@@ -148,6 +148,11 @@ PROBLEMS: dict[str, tuple[Change, list[tuple[str, str]], str]] = {
         [("other_vaults", "info")],
         "1 vault without a name cannot be judged, such as weth-usdc; name",
     ),
+    "alerts not taken": (
+        lambda status: setattr(status.alerts, "error", "ClientResponseError 500"),
+        [("alerts", "info")],
+        "the webhook does not take alerts: ClientResponseError 500, 0 dropped; look",
+    ),
     "a step that fails": (
         lambda status: status.failed("plan", "no quote"),
         [("error:plan", "warning")],
