@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,18 +16,19 @@ from rich.console import Console
 from ringfence.client.units import ZERO_ADDRESS, Token, parse_amount, parse_duration
 from ringfence.deploy.deployer import Deployer
 from ringfence.deploy.errors import DeployError
-from ringfence.deploy.record import Record
 from ringfence.deploy.tokens import allowance, erc20_call
-from ringfence.evm.abi import address_bytes, checksum
+from ringfence.evm.abi import checksum
 from ringfence.keeper.act.policy import MAX_TARGETS, Policy
-from ringfence.keeper.assemble import GWEI, Places, Settings, opened
+from ringfence.keeper.assemble import GWEI, Settings, opened
 from ringfence.keeper.chain.heads import Heads
 from ringfence.keeper.run import Watch, keep
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.server import PORT
 from ringfence.keeper.watch.status import line
+from scripts._keeper_check import check
+from scripts._keeper_setup import common, database, keeper_settings
 from scripts._keeper_show import Screen
-from scripts._node import ROOT, Node, NodeCommand, connected, fail, find_account, refuse_empty
+from scripts._node import NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
 _WAIT = 40
@@ -39,20 +38,6 @@ _WAIT = 40
 def _wei(text: str) -> int:
     """Return an amount of ether in wei; raise InputError when it is none."""
     return parse_amount(text, [_ETHER], zero=True)[1]
-
-
-def _database(node: Node, given: str | None, name: str) -> str:
-    """Return the SQLAlchemy URL of a file or a URL, or of what is right for the chain.
-
-    A local chain or a fork is short, and wound back and started anew at will: in memory.
-    """
-    if given is None and node.rehearsal:
-        return "sqlite://"
-    if given is not None and "://" in given:
-        return given.replace("postgresql://", "postgresql+psycopg://", 1)
-    path = Path(given) if given else ROOT / "out" / "keeper" / f"{node.chain_id}{name}.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{path.absolute()}"
 
 
 def _listen(text: str) -> tuple[str, int] | None:
@@ -162,45 +147,17 @@ async def _work(
         await keep(service, heads, watch, show, screen.listening)
 
 
-def _settings(
-    node: Node, record: Record, deployer: Deployer, quoter: str | None, urls: tuple[str, ...]
-) -> Settings:
-    """Return what every keeper of this deployment begins from."""
-    if not node.url.startswith("http"):
-        raise DeployError("the keeper asks over HTTP; pass --network with an http or https URL")
-    return Settings(
-        places=Places.of(record, quoter),
-        account=address_bytes(deployer.account),
-        signer=deployer.signer,
-        urls=(node.url, *urls),
-        store="sqlite://",
-        ledger="sqlite://",
-        holder=f"{socket.gethostname()}:{os.getpid()}",
-    )
+cli.add_command(check)
 
 
 @cli.command("run", cls=NodeCommand)
-@click.option("--account", help="Ape's name for the account that signs and gets the profit.")
-@click.option(
-    "--record",
-    "record_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="In place of deployments/<chain id>.json.",
-)
-@click.option(
-    "--store",
-    "store",
-    help="File or PostgreSQL URL that remembers positions; out/keeper/<chain id>.sqlite, or "
-    "memory on a local chain or a fork.",
-)
+@common
 @click.option("--ledger", help="File that remembers transactions; beside the store's by default.")
 @click.option("--share", help="PostgreSQL URL of leases, where several keepers share the work.")
-@click.option("--rpc", "rpcs", multiple=True, help="A further node's URL; heads need a majority.")
 @click.option("--quorum", type=click.IntRange(1), help="Nodes that must have a head.")
 @click.option("--ws", "heads_url", help="A node's WebSocket URL for heads; else it asks.")
 @click.option("--relay", "relays", multiple=True, help="A private relay's URL: only these send.")
 @click.option("--public-after", type=click.IntRange(1), help="Blocks until it is sent openly too.")
-@click.option("--quoter", help="Uniswap's QuoterV2, on a chain where it is not known.")
 @click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
 @click.option(
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
@@ -217,7 +174,6 @@ def _settings(
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
 def run(
     account: str | None, record_file: Path | None, store: str | None, ledger: str | None,
     share: str | None, rpcs: tuple[str, ...], quorum: int | None, heads_url: str | None,
@@ -233,13 +189,13 @@ def run(
     refuse_empty(node)
     signer = find_account(account, node)
     deployer = node.deployer(signer)
-    settings = _settings(node, record, deployer, quoter, rpcs)
+    settings = keeper_settings(node, record, deployer, quoter, rpcs)
     settings = replace(
         settings,
         policy=policy,
-        store=_database(node, store, ""),
-        ledger=_database(node, ledger, ".lane"),
-        shared=share and _database(node, share, ""),
+        store=database(node, store, ""),
+        ledger=database(node, ledger, ".lane"),
+        shared=share and database(node, share, ""),
         quorum=quorum,
         relays=relays,
         lane=replace(settings.lane, dry_run=dry_run, public_after=public_after),

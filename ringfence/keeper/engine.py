@@ -99,7 +99,7 @@ class Engine:
         self._told = told
         self._market = interface("VaultLens").function("market", 1)
         self._tip: Tip | None = None
-        self._last = Tick(None)
+        self.last = Tick(None)
         self.book = Book()
 
     async def tick(self, head: Header, also: Sequence[Request] = ()) -> Tick:
@@ -120,11 +120,11 @@ class Engine:
             self._tip = self._store.tip()
             if self._tip is not None:
                 self._told(self._tip.number, head.number)
-        if self._tip is None or self._tip == self._last.block:
-            return self._last
+        if self._tip is None or self._tip == self.last.block:
+            return self.last
         answers = riders.answers or ()
-        self._last = await self._look(self._tip, dict(zip(vaults, answers, strict=False)))
-        return replace(self._last, also=answers[len(vaults) :])
+        self.last = await self._look(self._tip, dict(zip(vaults, answers, strict=False)))
+        return replace(self.last, also=tuple(answers[len(vaults) :]))
 
     def _calls(self, vaults: Iterable[bytes], block_hash: bytes) -> list[Request]:
         block = {"blockHash": "0x" + block_hash.hex()}

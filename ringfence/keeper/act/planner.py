@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Fees
-from ringfence.keeper.act.plan import Plan, plan
+from ringfence.keeper.act.plan import Market, Plan, plan
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts, Quotes
 from ringfence.keeper.act.simulate import Simulation
@@ -38,16 +38,18 @@ class Planner:
         self.policy = policy
         self._failing: set[bytes] = set()
 
+    async def markets(self, head: Header, tick: Tick) -> list[Market]:
+        """Return every vault as it would be planned for, nothing in it due; raise nothing."""
+        vaults = self._vaults()
+        quiet = {one: replace(sight, due=(), words=()) for one, sight in tick.vaults.items()}
+        seen = [(vaults[one], sight) for one, sight in quiet.items()]
+        return await self._quotes.markets(seen, head, self.policy)
+
     async def bearable(self, head: Header, tick: Tick) -> dict[bytes, int]:
         """Return what the policy lets one position cost, by asset, in its units, where priced."""
-        vaults = self._vaults()
-        seen = [
-            (vaults[one], replace(sight, due=(), words=())) for one, sight in tick.vaults.items()
-        ]
-        markets = await self._quotes.markets(seen, head, self.policy)
         return {
             address_bytes(one.asset.address): one.cost(self.policy.most_loss)
-            for one in markets
+            for one in await self.markets(head, tick)
             if not isinstance(one.asset_per_ether, str)
         }
 
