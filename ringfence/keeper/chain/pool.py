@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
 from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.chain.answers import (
+    is_behind,
+    is_no_answer,
+    is_range,
+    logs_of,
+    no_answers,
+    question_of,
+)
 from ringfence.keeper.chain.rpc import Web3Rpc
-from ringfence.keeper.chain.wire import Header, LogEntry, NoAnswerError, Rpc, WireError, parse_logs
+from ringfence.keeper.chain.wire import Header, LogEntry, Rpc, WireError
 
 _FIRST_REST, _LONGEST_REST = 0.5, 60.0
 """Seconds that an endpoint is left alone after one failure, and after many: twice as long each."""
@@ -24,20 +31,6 @@ _FROZEN = 60.0
 """Seconds at one height after which an endpoint that is behind is called frozen."""
 _REMEMBERED = 64
 """Questions of which it is kept who answered them."""
-
-_LIMITED = re.compile(
-    r"rate.?limit|too many requests|request limit|(?<!gas )limit exceeded|compute units|capacity"
-    r"|\b429\b",
-    re.IGNORECASE,
-)
-_LAGGING = re.compile(
-    r"(header|block|resource)( for hash)? not found|unknown block|could not find block"
-    r"|missing trie node|block ?out ?of ?range",
-    re.IGNORECASE,
-)
-_HEADERS = ("eth_getBlockByHash", "eth_getBlockByNumber")
-_FIXED = ("eth_getLogs", *_HEADERS)
-"""Methods whose answer another time is the same: who asks again was not content with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +78,11 @@ class Pool:
 
     A batch is answered by one endpoint as a whole, as what is read together must be of one node:
     the first, in the order given, of those that are healthy and at the height that `quorum` of them
-    have reached. The next is asked, `tries` in all, when one gives no answer within `timeout`
-    seconds, is over its limit, or does not have a block yet; and when the same logs or header are
-    asked for once more, as nobody does who could use the first answer. Logs of a range are asked
-    of two. An endpoint that fails comes last until it has answered again, be it to `agreed` or to
-    `survey`; so does one that lacks the last head that was agreed on.
+    have reached. The next is asked, `tries` in all, when one is slow, gives no answer, is over its
+    limit, or does not have a block yet; and when the same logs or header are asked for once more,
+    as nobody does who could use the first answer. Logs of a range are asked of two. An endpoint
+    that fails comes last until it has answered again, be it to `agreed` or to `survey`; so does one
+    that lacks the last head that was agreed on.
     """
 
     def __init__(
@@ -99,20 +92,23 @@ class Pool:
         quorum: int | None = None,
         tries: int = 4,
         timeout: float = 10.0,
+        slow: float = 1.0,
         quick: float = 2.0,
         slack: int = 3,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the `quorum`, the majority by default, and what an answer may take, seconds.
 
-        `quick` is that of an answer about a head, and of an endpoint that failed. `slack` is by how
-        many blocks a head may be behind before it counts as old.
+        After `slow` the next endpoint is asked, too; `quick` is for an answer about a head, and for
+        an endpoint that failed. `slack` is by how many blocks a head may be behind before it counts
+        as old.
         """
         self._endpoints = [_Endpoint(name, rpc, rose=clock()) for name, rpc in endpoints.items()]
         self._quorum = len(endpoints) // 2 + 1 if quorum is None else quorum
         if not 1 <= self._quorum <= len(endpoints):
             raise ValueError(f"a quorum of {quorum} of {len(endpoints)} endpoints; name more")
-        self._tries, self._timeout, self._quick, self._slack = tries, timeout, quick, slack
+        self._tries, self._slack = tries, slack
+        self._timeout, self._slow, self._quick = timeout, slow, quick
         self._clock = clock
         self._answered: OrderedDict[str, set[str]] = OrderedDict()
         self._asking: set[asyncio.Task[str | None]] = set()
@@ -163,17 +159,17 @@ class Pool:
         """
         if not requests:
             return []
-        if len(self._endpoints) > 1 and _is_range(requests[0]):
+        if len(self._endpoints) > 1 and is_range(requests[0]):
             return await self._twice(requests)
-        question = _question(requests[0])
+        question = question_of(requests[0])
         candidates = self._order(self._answered.get(question, set()))[: self._tries]
-        endpoint, answers = await self._first(candidates, requests)
+        endpoint, answers = await self._first(candidates, requests, self._slow)
         if endpoint is not None:
             self._remember(question, endpoint.name)
         return answers
 
     async def _first(
-        self, candidates: list[_Endpoint], requests: Sequence[Request]
+        self, candidates: list[_Endpoint], requests: Sequence[Request], slow: float
     ) -> tuple[_Endpoint | None, list[Json | RpcError]]:
         """Return the first candidate that has all answers, and those, or None and what there is.
 
@@ -181,20 +177,41 @@ class Pool:
         """
         most: tuple[int, list[Json | RpcError]] | None = None
         reasons = []
-        while candidates:
-            endpoint = candidates.pop(0)
-            timeout = self._quick if endpoint.failures else self._timeout
-            answers = await self._ask(endpoint, requests, timeout)
-            lacking = self._judge(endpoint, requests, answers)
-            if not lacking:
-                return endpoint, answers
-            reasons.append(f"{endpoint.name}: {endpoint.error}")
-            if most is None or lacking < most[0]:
-                most = lacking, answers
-        if most and not all(map(_is_no_answer, most[1])):
+        async with aclosing(self._each(candidates, requests, slow)) as each:
+            async for endpoint, answers in each:
+                lacking = self._judge(endpoint, requests, answers)
+                if not lacking:
+                    return endpoint, answers
+                reasons.append(f"{endpoint.name}: {endpoint.error}")
+                if most is None or lacking < most[0]:
+                    most = lacking, answers
+        if most and not all(map(is_no_answer, most[1])):
             return None, most[1]
         told = f"no answer from {len(reasons)} of {len(self._endpoints)} nodes: "
-        return None, _none(requests, told + "; ".join(reasons))
+        return None, no_answers(requests, told + "; ".join(reasons))
+
+    async def _each(
+        self, candidates: list[_Endpoint], requests: Sequence[Request], slow: float
+    ) -> AsyncGenerator[tuple[_Endpoint, list[Json | RpcError]], None]:
+        """Yield candidates with answers as these come; begin the next after `slow` seconds."""
+        asked: dict[asyncio.Task[list[Json | RpcError]], _Endpoint] = {}
+        try:
+            while candidates or asked:
+                if candidates:
+                    endpoint = candidates.pop(0)
+                    timeout = self._quick if endpoint.failures else self._timeout
+                    asked[asyncio.create_task(self._ask(endpoint, requests, timeout))] = endpoint
+                done, _ = await asyncio.wait(
+                    asked,
+                    timeout=slow if candidates else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in done:
+                    yield asked.pop(task), task.result()
+        finally:
+            for task, endpoint in asked.items():
+                if task.cancel():
+                    endpoint.fail("too slow to be waited for", self._clock())
 
     async def _twice(self, requests: Sequence[Request]) -> list[Json | RpcError]:
         """Return the logs of a range as two endpoints give them, or as the only one that answers.
@@ -205,8 +222,9 @@ class Pool:
         given: list[tuple[str, list[LogEntry], list[Json | RpcError]]] = []
         answers: list[Json | RpcError] = []
         while candidates:
-            endpoint, answers = await self._first(candidates, requests)
-            logs = _logs(answers)
+            # One after the other, however slow: one that is not waited for agrees on nothing.
+            endpoint, answers = await self._first(candidates, requests, self._timeout)
+            logs = logs_of(answers)
             if endpoint is None or logs is None:
                 continue
             for _name, same, earlier in given:
@@ -215,7 +233,9 @@ class Pool:
             given.append((endpoint.name, logs, answers))
         if len(given) > 1:
             counts = "; ".join(f"{name} gives {len(logs)}" for name, logs, _answers in given)
-            return _none(requests, f"no answer that two nodes agree on: of these logs {counts}")
+            return no_answers(
+                requests, f"no answer that two nodes agree on: of these logs {counts}"
+            )
         return given[0][2] if given else answers
 
     def _order(self, answered: set[str]) -> list[_Endpoint]:
@@ -249,17 +269,17 @@ class Pool:
         try:
             return await asyncio.wait_for(endpoint.rpc.batch(requests), timeout)
         except TimeoutError:
-            return _none(requests, f"no answer within {timeout:g} s")
+            return no_answers(requests, f"no answer within {timeout:g} s")
 
     def _judge(
         self, endpoint: _Endpoint, requests: Sequence[Request], answers: Sequence[Json | RpcError]
     ) -> int:
         """Return how many answers another endpoint may have; note what this says of this one."""
-        failed = [answer for answer in answers if _is_no_answer(answer)]
+        failed = [answer for answer in answers if is_no_answer(answer)]
         absent = [
             f"it does not have a block yet: {answer or method}"
             for (method, _params), answer in zip(requests, answers, strict=True)
-            if _is_behind(method, answer)
+            if is_behind(method, answer)
         ]
         if failed:
             endpoint.fail(failed[0].message, self._clock())
@@ -308,7 +328,7 @@ class Pool:
         answers = await self._ask(endpoint, requests, self._quick)
         name, now = endpoint.name, self._clock()
         for answer in answers:
-            if _is_no_answer(answer):
+            if is_no_answer(answer):
                 endpoint.fail(answer.message, now)
                 return f"{name} does not answer: {answer.message}"
         try:
@@ -325,7 +345,7 @@ class Pool:
 
     def _differs(self, endpoint: _Endpoint, head: Header, block: Json | RpcError) -> str | None:
         name, height = endpoint.name, endpoint.height
-        if _is_behind("eth_getBlockByNumber", block):
+        if is_behind("eth_getBlockByNumber", block):
             seconds = self._clock() - endpoint.rose
             if seconds >= _FROZEN:
                 return f"{name} is frozen at block {height}, for {seconds:.0f} s"
@@ -341,46 +361,3 @@ class Pool:
         if height > head.number + self._slack:
             return f"{name} has gone on to block {height}"
         return None
-
-
-def _question(request: Request) -> str:
-    """Return what tells a request whose answer stays the same from others; "" for those."""
-    method, params = request
-    return json.dumps(request) if method in _FIXED and "latest" not in params else ""
-
-
-def _is_range(request: Request) -> bool:
-    method, params = request
-    return method == "eth_getLogs" and "fromBlock" in params[0]
-
-
-def _logs(answers: Sequence[Json | RpcError]) -> list[LogEntry] | None:
-    """Return the logs that the first answer has, None if it or another cannot be used."""
-    if any(isinstance(answer, RpcError) for answer in answers):
-        return None
-    try:
-        return parse_logs(answers[0])
-    except WireError:
-        return None
-
-
-def _none(requests: Sequence[Request], told: str) -> list[Json | RpcError]:
-    return [NoAnswerError(method, told, None) for method, _ in requests]
-
-
-def _is_no_answer(answer: Json | RpcError) -> bool:
-    if not isinstance(answer, RpcError):
-        return False
-    return isinstance(answer, NoAnswerError) or _says(_LIMITED, answer)
-
-
-def _is_behind(method: str, answer: Json | RpcError) -> bool:
-    """Return whether the answer is one of a node that does not have the block."""
-    if isinstance(answer, RpcError):
-        return not _is_no_answer(answer) and _says(_LAGGING, answer)
-    return answer is None and method in _HEADERS
-
-
-def _says(words: re.Pattern[str], error: RpcError) -> bool:
-    """Return whether a node says so: what a contract reverts with is no word of a node's."""
-    return "revert" not in error.message.lower() and words.search(error.message) is not None

@@ -131,6 +131,29 @@ def test_batch__all_dead__one_reason_that_names_each(setup: Setup, count: int) -
         assert "b: no answer: ClientResponseError 429; c: no answer within 0.5 s" in first.message
 
 
+def test_batch__first_is_slow__the_next_is_not_waited_with(setup: Setup) -> None:
+    setup.ways[0].delay = 60.0
+
+    async def work(pool: Pool) -> None:
+        for _ in range(2):
+            assert await pool.batch(CHAIN) == ["0x1", "1"]
+        assert pool.describe()[0].error == "too slow to be waited for"
+        assert setup.asked() == [0, 4, 0]
+
+    setup.run(work, slow=0.05, timeout=60.0)
+
+
+def test_batch__all_but_the_slow_one_fail__it_is_waited_for(setup: Setup) -> None:
+    setup.ways[0].delay = 1.0
+    setup.ways[1].drop = setup.ways[2].drop = True
+
+    async def work(pool: Pool) -> None:
+        assert await pool.batch(CHAIN) == ["0x1", "1"]
+        assert [one.healthy for one in pool.describe()] == [True, False, False]
+
+    setup.run(work, slow=0.05, timeout=60.0)
+
+
 def test_batch__failed_endpoint__comes_last_until_it_has_answered(setup: Setup) -> None:
     first = setup.ways[0]
 
@@ -427,6 +450,33 @@ def test_batch__logs_of_a_range__as_two_nodes_give_them(setup: Setup) -> None:
     setup.ways[0].drop = setup.ways[2].drop = True
     # As there is no other, the only one that answers is believed.
     assert setup.run(lambda pool: pool.batch([asked])) == [[]]
+
+
+def test_batch__logs_of_a_range_and_all_are_slow__two_are_waited_for(setup: Setup) -> None:
+    asked: Request = ("eth_getLogs", [{"fromBlock": "0x1", "toBlock": "0x5"}])
+    for way in setup.ways[:2]:
+        way.delay = 0.3
+
+    async def work(pool: Pool) -> None:
+        assert await pool.batch([asked]) == [[]]
+        assert all(one.healthy for one in pool.describe())
+
+    setup.run(work, count=2, slow=0.05)
+    assert setup.asked() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("tag", ["latest", "finalized"])
+def test_batch__block_by_a_name_again__not_taken_for_a_question_again(
+    setup: Setup, tag: str
+) -> None:
+    async def work(pool: Pool) -> None:
+        for _ in range(3):
+            await pool.batch([("eth_getBlockByNumber", [tag, False])])
+
+    if tag == "finalized":
+        setup.ways[0].failing = frozenset({"eth_getBlockByNumber"})
+    setup.run(work)
+    assert setup.asked() == [3, 0, 0]
 
 
 @pytest.mark.parametrize("quorum", [0, 4])
