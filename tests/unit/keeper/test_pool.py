@@ -154,6 +154,18 @@ def test_batch__all_but_the_slow_one_fail__it_is_waited_for(setup: Setup) -> Non
     setup.run(work, slow=0.05, timeout=60.0)
 
 
+def test_batch__failed_endpoint_hangs__not_waited_for_as_long(setup: Setup) -> None:
+    async def work(pool: Pool) -> Json:
+        setup.ways[0].drop = True
+        await pool.batch(CHAIN)
+        setup.ways[0].heal()
+        setup.ways[0].delay = 60.0
+        return (await pool.batch(CHAIN))[0]
+
+    answer = setup.run(work, count=1, quick=0.1, timeout=60.0)
+    assert "no answer within 0.1 s" in answer.message
+
+
 def test_batch__failed_endpoint__comes_last_until_it_has_answered(setup: Setup) -> None:
     first = setup.ways[0]
 
