@@ -82,7 +82,9 @@ class Storm:
         """The next nonce, or one that is ours at a price that replaces it."""
         mined = len(self.stand.mined())
         nonce = mined + self.random.choice((0, len(self.stand.pooled())))
-        self.stand.send_foreign(nonce, 300 * GWEI, 50 * GWEI)
+        # One that it has already, or that is outbid, changes nothing.
+        with suppress(RpcError):
+            self.stand.send_foreign(nonce, 300 * GWEI, 50 * GWEI)
 
     def die(self) -> None:
         """At a request, before or after the node has it."""
