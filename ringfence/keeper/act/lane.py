@@ -130,11 +130,12 @@ class _Step:
                     self._leave(bid, f"{self.lane.policy.most_open} transactions wait already")
                 else:
                     await self._send(bid, self.slots.next_nonce())
+        await self._fill_hole(bids)
 
     async def _keep(self, row: Row, bids: Sequence[Bid]) -> None:
         """Replace a transaction that is stuck, or give it to nodes again that forgot it."""
         patience = self.lane.policy.patience
-        wanted = any(not set(row.targets).isdisjoint(bid.targets) for bid in bids)
+        wanted = self._is_wanted(row, bids)
         stuck = self.slots.is_stuck(row, self.head, self.fees, patience)
         unknown = self._is_unknown(row)
         if stuck and wanted and await self._send(_successor(row, bids, self.slots), row.nonce):
@@ -144,6 +145,28 @@ class _Step:
         # One that nobody wants would only cost gas, but those behind it wait for its nonce.
         if unknown and (wanted or row.nonce < self.slots.open()[-1].nonce):
             await self._resend(row)
+
+    async def _fill_hole(self, bids: Sequence[Bid]) -> None:
+        """Send the last call once more with a nonce that nothing uses and those above wait for.
+
+        So it is when nodes drop somebody else's transaction with this key. The call then reverts
+        where it was, unless another bid takes that nonce.
+        """
+        hole, patience = self.slots.next_nonce(), self.lane.policy.patience
+        above = [row for row in self.slots.open() if row.nonce > hole]
+        late = [row for row in above if self.head.number - row.block >= patience]
+        for row in reversed(late):
+            if self._is_wanted(row, bids):
+                await self._send(_successor(row, bids, self.slots), hole)
+                return
+
+    def _is_wanted(self, row: Row, bids: Sequence[Bid]) -> bool:
+        """Return whether a bid wants a target of a transaction that none before it is for."""
+        targets = {*row.targets}
+        for lower in self.slots.open():
+            if lower.nonce < row.nonce:
+                targets.difference_update(lower.targets)
+        return any(not targets.isdisjoint(bid.targets) for bid in bids)
 
     def _is_unknown(self, row: Row) -> bool:
         """Return whether nodes had forgotten a transaction, and were not given it since."""

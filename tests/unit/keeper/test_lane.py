@@ -425,6 +425,36 @@ def test_step__foreign_transaction_offers_more_for_our_nonce__ours_raised_each_b
     ]
 
 
+def test_step__foreign_transaction_below_ours_is_dropped__its_nonce_for_the_next_bid(
+    stand: Stand,
+) -> None:
+    foreign = stand.send_foreign(0)
+    stand.step(bid(1))
+    stand.rpc.call("anvil_dropTransaction", "0x" + foreign.hex())
+    [sent] = stand.step(bid(1), bid(2)).sent
+    assert (sent.nonce, sent.targets) == (0, ((VAULT, 2),))
+    stand.mine()
+    assert stand.liquidated() == [(VAULT, 2), (VAULT, 1)]
+
+
+def test_step__hole_and_no_other_bid__the_last_call_in_it_once_it_is_late(stand: Stand) -> None:
+    foreign = stand.send_foreign(0)
+    stand.step(bid(1), bid(2))
+    stand.rpc.call("anvil_dropTransaction", "0x" + foreign.hex())
+    stand.mine()
+    assert stand.step(bid(1), bid(2)).sent == []
+    stand.mine()
+    [sent] = stand.step(bid(1), bid(2)).sent
+    assert (sent.nonce, sent.targets, sent.replaces) == (0, ((VAULT, 2),), None)
+    assert stand.step(bid(1), bid(2)).sent == []
+    stand.mine_full(2)
+    report = stand.step(bid(1), bid(2), bid(3))
+    assert [(one.nonce, one.targets) for one in report.sent] == [
+        (0, ((VAULT, 2),)),
+        (3, ((VAULT, 3),)),
+    ]
+
+
 def test_step__worth_of_more_than_a_bigint__kept(stand: Stand) -> None:
     stand.step(bid(1, worth=10**6 * ETHER))
     assert stand.ledger.rows(-1)[0].worth == 10**6 * ETHER
