@@ -19,80 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from itertools import accumulate
 
-from ringfence.client.units import Token
+from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Bid, Fees
+from ringfence.keeper.act.market import REPAY_ALL, Market, Position
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.sale import Sales
-from ringfence.math.errors import RevertError
-from ringfence.math.fixed_point import PRICE_SCALE, WAD
-from ringfence.math.health import debt_up, ltv_up, value_down
-from ringfence.math.liquidation import Liquidation, RiskParams, beta_of, is_solvent, liquidate
-from ringfence.math.position_slot import PositionSlot, unpack
-
-REPAY_ALL = 2**127
-"""More than any debt, asset units: the contract stops where it must."""
+from ringfence.math.fixed_point import WAD
+from ringfence.math.liquidation import Liquidation, beta_of, is_solvent
 
 _POINTS = 24
 _HALVINGS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """A vault with something due.
-
-    `price` is high, 1e36, `debt_index` 1e18, `due` ids with their words. `asset_per_ether` is asset
-    units per 1e18 wei, or why there is no such price; `sales` by route, and where there are none
-    `unsold` says why.
-    """
-
-    vault: bytes
-    risk: RiskParams
-    price: int
-    debt_index: int
-    due: Sequence[tuple[int, int]]
-    asset: Token
-    asset_per_ether: int | str
-    sales: Sequence[Sales]
-    unsold: str = "no pool trades the pair"
-
-    @property
-    def worst(self) -> int:
-        """The highest LTV of what is due, 1e18."""
-        return max((self._position(*one).ltv for one in self.due), default=0)
-
-    def positions(self) -> list[Position]:
-        """Return what is due, the highest LTV first."""
-        found = [self._position(*one) for one in self.due]
-        return sorted(found, key=lambda one: (-one.ltv, one.id))
-
-    def _position(self, position_id: int, word: int) -> Position:
-        slot = unpack(word)
-        value = value_down(slot.collateral, self.price)
-        return Position(
-            position_id, slot, ltv_up(debt_up(slot.scaled_debt, self.debt_index), value)
-        )
-
-    def unit_cost(self, position: Position) -> Fraction:
-        """Return what a seized collateral unit costs, asset units: repayment and cut."""
-        beta = beta_of(position.ltv, self.risk)
-        cut = (beta - WAD) * self.risk.reserve_cut
-        return Fraction(self.price * (WAD * WAD + cut), PRICE_SCALE * beta * WAD)
-
-    def cost(self, wei: int) -> int:
-        """Return wei in asset units, rounded up; there must be a price."""
-        return -(-wei * int(self.asset_per_ether) // WAD)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A due position, its LTV at the high price, rounded up, 1e18."""
-
-    id: int
-    slot: PositionSlot
-    ltv: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +38,8 @@ class Target:
     """A position to liquidate; what it is bounded by on chain, and what it should move.
 
     Asset units; `seized` in collateral units, `profit` before gas, `own_gas` what it must earn to
-    pay for its gas. `allowed` is what the policy lets it cost, and 0 where it pays for itself.
+    pay for its gas. `allowed` is what the policy lets it cost, and 0 where it pays for itself;
+    `bearable` whether the policy would let it, were it alone.
     """
 
     position_id: int
@@ -111,6 +50,7 @@ class Target:
     profit: int
     own_gas: int
     allowed: int
+    bearable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +153,7 @@ def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
         if isinstance(market.asset_per_ether, str):
             continue
         positions = market.positions()[: policy.batches * policy.targets]
-        whole = (_moved(market, position, REPAY_ALL) for position in positions)
+        whole = (market.moved(position, REPAY_ALL) for position in positions)
         seized = [moved.seized for moved in whole if moved is not None]
         costs = {market.unit_cost(one) for one in (*positions[:1], *positions[-1:])}
         for sales in market.sales:
@@ -224,20 +164,13 @@ def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
             guesses.setdefault(path, set()).update(sales.best(cost) for cost in costs)
     found: dict[bytes, list[int]] = {}
     for path, amounts in sums.items():
-        if by_path[path].computed(amounts[-1]) is not None:
+        if not amounts[-1] or by_path[path].computed(amounts[-1]) is not None:
             continue
         few = {amounts[(len(amounts) - 1) * i // _POINTS] for i in range(_POINTS + 1)}
         few |= {end >> n for end in (amounts[1], amounts[-1]) for n in range(_HALVINGS)}
         few |= {guess * n // 8 for guess in guesses[path] for n in range(5, 11)}
         found[path] = sorted(one for one in few if 0 < one <= amounts[-1])
     return found
-
-
-def _moved(market: Market, position: Position, max_repay: int) -> Liquidation | None:
-    try:
-        return liquidate(position.slot, market.debt_index, market.price, max_repay, market.risk)
-    except RevertError:
-        return None
 
 
 class _Planning:
@@ -247,27 +180,33 @@ class _Planning:
         self._market, self._fees, self._policy, self._sold = market, fees, policy, sold
         self._done: list[Batch] = []
         self._open: dict[bytes, Batch] = {}
+        self._priced = not isinstance(market.asset_per_ether, str)
+        self._shared = market.cost(policy.gas.shared * fees.price) if self._priced else 0
+        self._allowed = market.cost(policy.most_loss) if self._priced else 0
 
     def take(self, position: Position) -> str | None:
         """Put a position into a batch, or return why not."""
         market, policy = self._market, self._policy
         if isinstance(market.asset_per_ether, str):
             return f"gas has no price in the asset: {market.asset_per_ether}"
+        if policy.assets and address_bytes(market.asset.address) not in policy.assets:
+            return f"the policy does not take its asset, {market.asset.symbol}"
         if not market.sales:
             return market.unsold
         if len(self._done) >= policy.batches:
             return f"it waits: {policy.batches} transactions of its vault go first"
-        if _moved(market, position, REPAY_ALL) is None:
+        if market.moved(position, REPAY_ALL) is None:
             return "it cannot be liquidated at this price"
         offers = [offer for sales in market.sales for offer in self._offers(sales, position)]
         if not offers:
             return "the pool is too thin: it cannot take any size"
         best = max(offers, key=self._net)
         own_gas = self._own_gas(best)
+        insolvent = not is_solvent(position.ltv, beta_of(position.ltv, market.risk))
         if best.profit >= own_gas:
-            self._add(position, best, own_gas, 0)
+            self._add(position, best, own_gas, bearable=insolvent and self._bears(best))
             return None
-        if not is_solvent(position.ltv, beta_of(position.ltv, market.risk)):
+        if insolvent:
             return self._take_loss(position, offers)
         if best.profit < 0:
             sizes = "its one size" if len(offers) == 1 else f"the best of {len(offers)} sizes"
@@ -279,69 +218,85 @@ class _Planning:
 
         Of what the policy bears the largest size, since the loss is borne to be rid of the debt.
         """
-        shared = self._market.cost(self._policy.gas.shared * self._fees.price)
-        allowed = self._market.cost(self._policy.most_loss)
-        bearable = [one for one in offers if allowed and self._net(one) >= shared - allowed]
+        bearable = [one for one in offers if self._bears(one)]
         if bearable:
             chosen = max(bearable, key=lambda one: (one.moved.scaled_retired, one.profit))
-            self._add(position, chosen, self._own_gas(chosen) + shared, allowed)
+            batch = self._add(position, chosen, self._own_gas(chosen), bearable=True)
+            self._done.append(self._borne(batch, batch.targets[0]))
             return None
-        least = shared - max(map(self._net, offers))
         return (
-            f"insolvent: would lose {self._text(least)}, gas included, "
-            f"the policy allows {self._text(allowed)}"
+            f"insolvent: would lose {self._text(self._shared - max(map(self._net, offers)))}, "
+            f"gas included, the policy allows {self._text(self._allowed)}"
         )
 
     def close(self) -> tuple[list[Batch], list[Skipped]]:
-        """Return the vault's batches that pay, and what was in the others, with the reason."""
+        """Return the vault's batches that pay, and what was in the others, with the reason.
+
+        What is insolvent in the others goes by itself, where the policy bears what it then costs.
+        """
         kept, skipped = [], []
         for batch in (*self._done, *self._open.values()):
-            gas = sum(one.own_gas for one in batch.targets)
-            gas += self._market.cost(self._policy.gas.shared * self._fees.price)
+            gas = sum(one.own_gas for one in batch.targets) + self._shared
             least = self._market.cost(self._policy.least_profit)
             if batch.targets[0].allowed or batch.profit >= gas + least:
                 kept.append(batch)
                 continue
+            kept += [self._borne(batch, one) for one in batch.targets if one.bearable]
             reason = self._dear(gas, batch.profit)
             if batch.profit >= gas:
                 reason = (
                     f"it earns {self._text(batch.profit - gas)} after gas, "
                     f"the policy wants {self._text(least)}"
                 )
-            vault = self._market.vault
-            skipped += [Skipped(vault, one.position_id, reason) for one in batch.targets]
+            left = [one.position_id for one in batch.targets if not one.bearable]
+            skipped += [Skipped(self._market.vault, one, reason) for one in left]
         return sorted(kept, key=lambda one: -one.ltv), skipped
 
-    def _add(self, position: Position, offer: _Offer, own_gas: int, allowed: int) -> None:
-        bound = own_gas - allowed
+    def _add(self, position: Position, offer: _Offer, own_gas: int, *, bearable: bool) -> Batch:
+        """Sell a position, into the open batch of its route if it pays; return it by itself."""
         target = Target(
             position.id,
             offer.max_repay,
-            # A negative bound has the Liquidator take that much from the caller first.
-            max(bound, 0) if offer.profit >= 0 else bound,
+            own_gas,
             offer.moved.seized,
             offer.moved.repaid + offer.moved.cut,
             offer.profit,
             own_gas,
-            allowed,
+            0,
+            bearable,
         )
         path = offer.sales.route.path
         self._sold[path] = self._sold.get(path, 0) + offer.moved.seized
         single = Batch(self._market, offer.sales, (target,), position.ltv)
-        if allowed:
-            self._done.append(single)
-            return
+        if offer.profit < own_gas:
+            return single
         batch = self._open.pop(path, None)
         batch = replace(batch, targets=(*batch.targets, target)) if batch else single
         if len(batch.targets) == self._policy.room(batch.pools):
             self._done.append(batch)
         else:
             self._open[path] = batch
+        return single
+
+    def _borne(self, batch: Batch, target: Target) -> Batch:
+        """Return one target of a batch by itself, at the loss that the policy bears.
+
+        A negative bound has the Liquidator take that much from the caller first: only where needed.
+        """
+        gas = target.own_gas + self._shared
+        bound = gas - self._allowed
+        alone = replace(
+            target,
+            min_profit=max(bound, 0) if target.profit >= 0 else bound,
+            own_gas=gas,
+            allowed=self._allowed,
+        )
+        return replace(batch, targets=(alone,))
 
     def _offers(self, sales: Sales, position: Position) -> Iterator[_Offer]:
         """Yield sizes of a position on a route: the whole, and smaller ones where its end loses."""
         market = self._market
-        whole = _moved(market, position, REPAY_ALL)
+        whole = market.moved(position, REPAY_ALL)
         sold = self._sold.get(sales.route.path, 0)
         if whole is None:
             return
@@ -349,12 +304,12 @@ class _Planning:
         if full is not None:
             yield full
         most = whole.repaid - whole.repaid // 8
-        less = _moved(market, position, most)
+        less = market.moved(position, most)
         almost = less and self._offer(sales, most, less, sold)
         if full is not None and almost and almost.profit <= full.profit:
             return
         for size in self._sizes(sales, position, whole, sold):
-            moved = _moved(market, position, size)
+            moved = market.moved(position, size)
             offer = moved and self._offer(sales, size, moved, sold)
             if offer:
                 yield offer
@@ -384,6 +339,10 @@ class _Planning:
     def _own_gas(self, offer: _Offer) -> int:
         gas = self._policy.gas.per_target(len(offer.sales.pools))
         return self._market.cost(gas * self._fees.price)
+
+    def _bears(self, offer: _Offer) -> bool:
+        """Return whether the policy bears what an insolvent position costs by itself."""
+        return self._allowed > 0 and self._net(offer) >= self._shared - self._allowed
 
     def _net(self, offer: _Offer) -> int:
         return offer.profit - self._own_gas(offer)

@@ -45,7 +45,8 @@ class Policy:
 
     `least_profit` is what a transaction must leave when its gas is paid, `most_loss` what an
     insolvent position may cost, gas included. `batches` is the most transactions of a vault at
-    once: what is due beyond waits for the next block.
+    once: what is due beyond waits for the next block. `assets` are the tokens that profits may be
+    in, 20 bytes each; none: any. Anyone can make a vault of a token that is worth nothing.
     """
 
     least_profit: int = 0
@@ -54,6 +55,7 @@ class Policy:
     gas_cap: int = GAS_CAP
     targets: int = MAX_TARGETS
     batches: int = 8
+    assets: frozenset[bytes] = frozenset()
 
     def room(self, pools: int) -> int:
         """Return how many targets a transaction holds."""

@@ -13,7 +13,8 @@ from itertools import product
 from ringfence.client.units import Token
 from ringfence.evm.abi import AbiValue, address_bytes, checksum
 from ringfence.keeper.act.asking import Call, Failed, ask, call
-from ringfence.keeper.act.plan import Market, wanted
+from ringfence.keeper.act.market import Market
+from ringfence.keeper.act.plan import wanted
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.sale import Route, Sales
 from ringfence.keeper.chain.wire import Header, Rpc

@@ -107,6 +107,9 @@ class Simulation:
             self._skip(batch, batch.targets, f"its transaction would fail: {answer.reason}")
             return False
         outcomes, profit = answer
+        if len(outcomes) != len(batch.targets):
+            self._skip(batch, batch.targets, "the node did not say what becomes of each")
+            return False
         pairs = list(zip(batch.targets, outcomes, strict=True))
         bad = [(target, one.status) for target, one in pairs if one.status != _LIQUIDATED]
         if bad:

@@ -11,7 +11,8 @@ import pytest
 
 from ringfence.client.units import Token
 from ringfence.keeper.act.bid import Fees
-from ringfence.keeper.act.plan import REPAY_ALL, Market, Plan, plan, wanted
+from ringfence.keeper.act.market import REPAY_ALL, Market
+from ringfence.keeper.act.plan import Plan, plan, wanted
 from ringfence.keeper.act.policy import GasModel, Policy
 from ringfence.keeper.act.sale import Route, Sales
 from ringfence.math.fixed_point import WAD
@@ -217,6 +218,13 @@ def test_plan__no_pool__says_so() -> None:
     }
 
 
+def test_plan__asset_that_the_policy_does_not_take__left() -> None:
+    one = market(position(1, 1_590))
+    found = plan([one], FEES, Policy(assets=frozenset({WETH_ADDRESS})))
+    assert reasons(found) == {1: "the policy does not take its asset, USDC"}
+    assert ids(plan([one], FEES, Policy(assets=frozenset({USDC_ADDRESS})))) == [[1]]
+
+
 def test_plan__gas_without_a_price__says_so_and_the_other_vault_is_planned() -> None:
     unpriced = market(position(1, 1_590), asset_per_ether="nobody sells it")
     other = market(position(2, 1_590), vault=OTHER_VAULT)
@@ -268,6 +276,21 @@ def test_plan__insolvent_at_a_loss_that_the_policy_bears__all_of_it_alone() -> N
     smaller = Policy(most_loss=(loss - 2) * WAD // PER_ETHER)
     [batch] = plan([insolvent_at_a_loss()], FEES, smaller).batches
     assert batch.targets[0].max_repay < REPAY_ALL, "a part, as much as the policy bears"
+
+
+def test_plan__insolvent_that_pays_but_not_for_the_transaction__goes_alone_if_borne() -> None:
+    """It earns its own gas, not what is around it."""
+    one = market(position(1, 1_900))
+    [batch] = plan([one], FEES, NEVER_LOSES).batches
+    fees = Fees(batch.profit * WAD // PER_ETHER // (GasModel().target + 1), 0)
+    assert plan([one], fees, NEVER_LOSES).batches == ()
+    policy = Policy(most_loss=10**18)
+    found = plan([one], fees, policy)
+    [alone] = found.batches
+    [target] = alone.targets
+    assert found.skipped == ()
+    assert (target.allowed, target.min_profit) == (PER_ETHER, 0)
+    assert alone.worth(alone.profit, policy) > GasModel().target * fees.price
 
 
 def test_plan__solvent_at_a_loss__left_whatever_the_policy() -> None:
@@ -351,6 +374,16 @@ def test_bounds__each_pays_its_gas_and_one_that_is_left_pays_the_transactions(co
 
 
 # Quotes
+
+
+def test_wanted__nothing_that_can_be_liquidated__nothing() -> None:
+    """A book that lags may say so; the pool is empty on top."""
+    empty = sales(pool_at(1_800, liquidity=0))
+    healthy = market(position(1, 100), sales=(empty,))
+    assert wanted([healthy], NEVER_LOSES) == {}
+    assert reasons(plan([healthy], FEES, NEVER_LOSES)) == {
+        1: "it cannot be liquidated at this price"
+    }
 
 
 def test_wanted__within_the_tick_spacing__nothing() -> None:
