@@ -10,7 +10,7 @@ from ringfence.client.abi import interface
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Fees
-from ringfence.keeper.act.policy import Policy
+from ringfence.keeper.act.policy import GasModel, Policy
 from tests.support.market import (
     DEPLOYER,
     KEEPER,
@@ -55,6 +55,27 @@ def test_bids__due__earn_what_the_plan_says(desk: Desk, market: Market, count: i
     assert bid.worth == batch.profit * 10**18 // int(per_ether)
     assert receipt.gas_used <= bid.charged <= receipt.gas_used * 21 // 20
     assert bid.charged < bid.gas <= bid.charged * 8 // 5
+    assert desk.tick().due == {}
+
+
+def test_bids__33_due__two_transactions_at_the_models_gas(desk: Desk, market: Market) -> None:
+    ids = [desk.open(market) for _ in range(33)]
+    desk.crash(market)
+    plan = desk.plan()
+    assert [len(bid.targets) for bid in plan.bids] == [32, 1]
+    assert sorted(one for bid in plan.bids for _, one in bid.targets) == ids
+    model = GasModel()
+    for bid, batch in zip(plan.bids, plan.batches, strict=True):
+        before = market.asset.balanceOf(KEEPER)
+        receipt = desk.send(bid)
+        earned = market.asset.balanceOf(KEEPER) - before
+        # The second is sold after the first: the quotes' difference, a few units of each token.
+        rounding = 0 if batch is plan.batches[0] else 3 * (batch.market.price // 10**36 + 1)
+        assert abs(earned - batch.profit) <= rounding
+        count = len(bid.targets)
+        used = model.shared + count * model.per_target(1)
+        assert used * 9 // 10 <= receipt.gas_used <= bid.charged <= used * 21 // 20
+        assert bid.gas <= model.limit(count, 1)
     assert desk.tick().due == {}
 
 

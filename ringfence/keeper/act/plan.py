@@ -142,9 +142,9 @@ def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
 def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
     """Return what should be quoted, by path: amounts that the pools' own maths does not give.
 
-    The sums of what is seized one after the other, of many some. The halves of the first and of all
-    of it, as what a pool takes gladly may be far less; and around what the pool is best sold, if
-    liquidity stays as it is.
+    The sums of what is seized one after the other, of many some, and at each batch. The halves of
+    the first and of all of it, as what a pool takes gladly may be far less; and around what the
+    pool is best sold, if liquidity stays as it is.
     """
     sums: dict[bytes, list[int]] = {}
     guesses: dict[bytes, set[int]] = {}
@@ -167,6 +167,7 @@ def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
         if not amounts[-1] or by_path[path].computed(amounts[-1]) is not None:
             continue
         few = {amounts[(len(amounts) - 1) * i // _POINTS] for i in range(_POINTS + 1)}
+        few |= {*amounts[:: policy.targets]}
         few |= {end >> n for end in (amounts[1], amounts[-1]) for n in range(_HALVINGS)}
         few |= {guess * n // 8 for guess in guesses[path] for n in range(5, 11)}
         found[path] = sorted(one for one in few if 0 < one <= amounts[-1])
