@@ -93,7 +93,7 @@ def process(store_url: str) -> Iterator[Callable[..., Process]]:
 @pytest.fixture
 def other(store_url: str) -> Iterator[Leases]:
     """A keeper of this process."""
-    made = Leases(store_url, CHAIN, "other")
+    made = Leases(store_url, CHAIN, "other", hold=30)
     yield made
     made.close()
 
@@ -134,12 +134,12 @@ def test_guard__holder_frozen_past_its_lease__cannot_write(
     assert holder.ask("renew", 102, [A]) == {}
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_guard__holder_frozen_within_a_transaction__lets_go_and_cannot_write(
-    postgres_url: str,
+    process: Callable[..., Process], other: Leases, store_url: str
 ) -> None:
-    other = Leases(postgres_url, CHAIN, "other", hold=60)
-    make_ledger(postgres_url)
-    holder = Process(postgres_url, "holder", hold=0.5)
+    make_ledger(store_url)
+    holder = process("holder", hold=0.5)
     assert holder.answer() == "ready"
     assert holder.ask("renew", 100, [A]) == {A: 1}
     assert holder.ask("enter", {A: 1}) == "in the transaction"
@@ -147,9 +147,7 @@ def test_guard__holder_frozen_within_a_transaction__lets_go_and_cannot_write(
     assert other.renew(102, [A]) == {A: 2}
     holder.signal(signal.SIGCONT)
     assert holder.ask("go on") == "IdleInTransactionSessionTimeout"
-    assert rows_in_ledger(postgres_url) == 0
-    other.close()
-    holder.end()
+    assert rows_in_ledger(store_url) == 0
 
 
 # Threads
