@@ -143,7 +143,7 @@ class Leases:
     def renew(self, head_number: int, vaults: Iterable[bytes]) -> dict[bytes, int]:
         """Renew one's own leases of these vaults and take those that are free; return all tokens.
 
-        One transaction and four statements, however many vaults. Free is what expired before
+        One transaction, five statements at most, however many vaults. Free is what expired before
         `head_number`, and what did not change over more than `blocks` of this keeper's heads,
         whatever block it names: a holder whose node told it a block of the far future does not keep
         it until then. Of two whose nodes differ in height, the one ahead takes from the one that
