@@ -45,7 +45,10 @@ HISTORY = 256
 
 _NO_FUNDS = "insufficient funds"
 _HALT = "EVM error "
-_CHANGES = {"tracerConfig": {"diffMode": True}}
+_CHANGES = {"tracerConfig": {"diffMode": True, "disableCode": True}}
+_STEPS_KEPT = 4
+"""Blocks whose steps a node keeps, half a MB each; asked for is the last one's."""
+_STEPS = {"disableStack": True, "disableMemory": True, "disableStorage": True}
 
 
 def _hex(address: Addressable) -> str:
@@ -63,14 +66,16 @@ class _Mark:
 class AnvilEngine(Engine):
     """An engine over a running anvil: senders need no key, gas price is 0, time stands still.
 
-    Anything else may send transactions to the same node meanwhile, Ape for one.
+    Anything else may send transactions to the same node meanwhile, Ape for one. With `steps` each
+    call's evidence tells its branches, by a node that was started to keep every step.
     """
 
     name = "anvil"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, steps: bool = False) -> None:
         self._rpc = JsonRpc(url)
         self.url = url
+        self._steps = steps
         version, chain_id, block, automine, *_none = self._ask(
             ("web3_clientVersion", []),
             ("eth_chainId", []),
@@ -167,17 +172,18 @@ class AnvilEngine(Engine):
         if to is not None:
             transaction["to"] = _hex(to)
         sent = self._mine(transaction, sender, value)
-        receipt, call, changes = self._ask(
+        receipt, call, changes, *steps = self._ask(
             ("eth_getTransactionReceipt", [sent]),
             ("debug_traceTransaction", [sent, {"tracer": "callTracer"}]),
             ("debug_traceTransaction", [sent, {"tracer": "prestateTracer", **_CHANGES}]),
+            *([("debug_traceTransaction", [sent, _STEPS])] if self._steps else []),
         )
         if receipt is None:
             raise EvmError(
                 f"the node left transaction {sent} out of its block; is another waiting?"
             )
         self._timestamp = quantity(receipt["blockTimestamp"])
-        facts = NodeFacts(receipt, call, changes)
+        facts = NodeFacts(receipt, call, changes, *steps)
         success = quantity(receipt["status"]) == 1
         created = receipt["contractAddress"] if success and to is None else None
         return Receipt(
@@ -325,13 +331,15 @@ def launch(
     history: int = HISTORY,
     state: Path | None = None,
     fork_url: str | None = None,
+    steps: bool = False,
 ) -> Iterator[AnvilEngine]:
     """Start an anvil of our own on a free port, and stop it at the end; takes 60 ms.
 
     Accounts, contract addresses, chain id and time are those of the in-process engine. State diffs
     and outputs can be asked for, and calls made in the past, as far back as `history` blocks.
     `state` is a file that `dump_state` wrote, to start from; `fork_url` a node whose chain to fork
-    at its latest block, which then says chain id and time.
+    at its latest block, which then says chain id and time. `steps` lets the node keep each step of
+    each transaction, for the branches: some ms a call more.
     """
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="anvil-")))
@@ -352,6 +360,8 @@ def launch(
         if state is not None:
             options |= {"--load-state": str(state)}
         arguments = [word for pair in options.items() for word in pair]
+        if steps:
+            arguments += ["--steps-tracing", "--transaction-block-keeper", str(_STEPS_KEPT)]
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [_binary(), *arguments, "--no-mining"],
@@ -360,7 +370,8 @@ def launch(
                 stderr=subprocess.STDOUT,
             )
         cleanup.callback(_stop, process)
-        engine = AnvilEngine(f"http://127.0.0.1:{_await_port(process, output)}")
+        url = f"http://127.0.0.1:{_await_port(process, output)}"
+        engine = AnvilEngine(url, steps=steps)
         cleanup.callback(engine.close)
         yield engine
 

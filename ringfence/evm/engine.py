@@ -38,6 +38,9 @@ START_TIME = 1_700_000_000
 StateDiff: TypeAlias = dict[str, dict[int, tuple[int, int]]]
 """Address -> slot -> (word before, word after), changed words only."""
 
+Branch: TypeAlias = tuple[int, bool]
+"""A conditional jump: its program counter, and whether it was taken."""
+
 
 @lru_cache(maxsize=1)
 def dev_accounts() -> tuple[LocalAccount, ...]:
@@ -90,6 +93,10 @@ class Evidence(ABC):
     @abstractmethod
     def calls(self) -> tuple[CallMade, ...]:
         """Return the calls that took effect, each before those that it made."""
+
+    @abstractmethod
+    def branches(self) -> tuple[Branch, ...]:
+        """Return each conditional jump of the called contract, re-entered or not, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,11 @@ class Receipt:
     def calls(self) -> tuple[CallMade, ...]:
         """The calls that took effect, each before those that it made; none after a failure."""
         return self._ask().calls()
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Each conditional jump of the called contract; anvil must have been told to keep steps."""
+        return self._ask().branches()
 
     def events(self, contract: Contract, name: str | None = None) -> list[Event]:
         """Return the decoded events that `contract` emitted, those called `name` if given."""

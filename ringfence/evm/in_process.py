@@ -21,6 +21,7 @@ from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum, de
 from ringfence.evm.engine import (
     START_BALANCE,
     START_TIME,
+    Branch,
     CallMade,
     Engine,
     Evidence,
@@ -33,7 +34,7 @@ from ringfence.evm.errors import EvmError, Reverted, UnsupportedError, halt_reas
 from ringfence.evm.state import AccountState, State, Transaction, pack, unpack
 
 if TYPE_CHECKING:
-    from ringfence.evm.replay import Branch, Replayed
+    from ringfence.evm.replay import Replayed
 
 _CHAIN_ID = 1
 _DEPLOYER = b"\xde" * 20
@@ -111,8 +112,8 @@ class Trace(Evidence):
         """Return each event's emitter and data; without topics, which verbs drops, it is free."""
         return self._logs
 
+    @override
     def branches(self) -> tuple[Branch, ...]:
-        """Return each conditional jump of the called contract: (program counter, taken)."""
         return self._again().branches
 
     @override
@@ -155,8 +156,8 @@ class Known(Evidence):
         """Return each event's emitter and data."""
         return [(address, data) for address, _topics, data in self._replayed.logs]
 
+    @override
     def branches(self) -> tuple[Branch, ...]:
-        """Return each conditional jump of the called contract: (program counter, taken)."""
         return self._replayed.branches
 
     @override

@@ -35,7 +35,7 @@ from rlp import encode as rlp_encode  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from ringfence.evm.abi import checksum
-from ringfence.evm.engine import CallMade
+from ringfence.evm.engine import Branch, CallMade
 from ringfence.evm.errors import EvmError
 from ringfence.evm.state import ABSENT, AccountState, Transaction, pack, unpack
 
@@ -48,9 +48,6 @@ _REFUND_QUOTIENT = 5
 _ROOT = Hash32(bytes(32))
 
 _Key: TypeAlias = bytes | tuple[bytes, int]
-
-Branch: TypeAlias = tuple[int, bool]
-"""A conditional jump: its program counter, and whether it was taken."""
 
 
 @dataclass(frozen=True, slots=True)

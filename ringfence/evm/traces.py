@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from typing_extensions import override
 
 from ringfence.evm.abi import checksum, decode_revert
-from ringfence.evm.engine import CallMade, Evidence, Log, StateDiff
-from ringfence.evm.errors import halt_reason
+from ringfence.evm.engine import Branch, CallMade, Evidence, Log, StateDiff
+from ringfence.evm.errors import UnsupportedError, halt_reason
 from ringfence.evm.rpc import Json
 
 
@@ -25,12 +26,13 @@ def quantity(value: Json) -> int:
 class NodeFacts(Evidence):
     """What the node said of a transaction right after it; a restore would make it forget."""
 
-    __slots__ = ("_call", "_changes", "_diff", "_receipt")
+    __slots__ = ("_call", "_changes", "_diff", "_receipt", "_steps")
 
-    def __init__(self, receipt: Json, call: Json, changes: Json) -> None:
+    def __init__(self, receipt: Json, call: Json, changes: Json, steps: Json = None) -> None:
         self._receipt = receipt
         self._call = call
         self._changes = changes
+        self._steps = steps
         self._diff: StateDiff | None = None
 
     @override
@@ -69,6 +71,12 @@ class NodeFacts(Evidence):
     def calls(self) -> tuple[CallMade, ...]:
         return tuple(calls(self._call))
 
+    @override
+    def branches(self) -> tuple[Branch, ...]:
+        if self._steps is None:
+            raise UnsupportedError("the node kept no steps; start it with `launch(steps=True)`")
+        return tuple(branches(self._call, self._steps["structLogs"]))
+
 
 def calls(trace: Json) -> Iterator[CallMade]:
     """Walk a call trace: the calls that took effect, each before those that it made."""
@@ -83,6 +91,29 @@ def calls(trace: Json) -> Iterator[CallMade]:
         )
     for child in trace.get("calls", []):
         yield from calls(child)
+
+
+_CALLS = frozenset(("CALL", "CALLCODE", "DELEGATECALL", "STATICCALL", "CREATE", "CREATE2"))
+
+
+def branches(call: Json, steps: Json) -> Iterator[Branch]:
+    """Walk a transaction's steps for the conditional jumps of the called contract.
+
+    A step tells how deep it lies, the call trace which contract runs there: the next call among
+    the steps is the next one of the trace, whether it finds code to run or not.
+    """
+    target = call["to"]
+    frames = [(True, iter(call.get("calls", ())))]
+    for step, after in pairwise(steps):
+        depth, op = step["depth"], step["op"]
+        if op == "JUMPI" and after["depth"] == depth and frames[depth - 1][0]:
+            yield step["pc"], after["pc"] != step["pc"] + 1
+        elif op in _CALLS and after["depth"] >= depth:
+            del frames[depth:]
+            made = next(frames[-1][1])
+            # A creation that failed has no address.
+            runs_as = made.get("from" if made["type"] in ("DELEGATECALL", "CALLCODE") else "to")
+            frames.append((runs_as == target, iter(made.get("calls", ()))))
 
 
 def state_diff(trace: Json) -> StateDiff:

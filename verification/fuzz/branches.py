@@ -12,7 +12,7 @@ from typing import NamedTuple
 from eth.vm.forks.cancun.opcodes import CANCUN_OPCODES
 
 from ringfence.evm.artifacts import ROOT, find_source, load
-from ringfence.evm.replay import Branch
+from ringfence.evm.engine import Branch
 
 _JUMPI, _JUMPDEST, _REVERT = 0x57, 0x5B, 0xFD
 _PUSH_0, _PUSH_1, _PUSH_32 = 0x5F, 0x60, 0x7F

@@ -10,7 +10,7 @@ from typing import Any
 
 from ringfence.evm import load
 from ringfence.evm.artifacts import ROOT
-from ringfence.evm.replay import Branch
+from ringfence.evm.engine import Branch
 from tests.support.model.actions import VAULT_CALLS
 from tests.support.model.play import Record
 from verification.fuzz.branches import all_branches, jumps

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from ringfence.evm.anvil import launch
-from ringfence.evm.rpc import JsonRpc
 from tests.support.model.play import PLAIN, Ground, Record, play
 from verification.fuzz.lockstep import LockstepEngine
 
@@ -47,18 +46,14 @@ def episodes(steps: int, seed: int) -> list[Episode]:
 @contextmanager
 def lockstep(ground: Ground = PLAIN) -> Iterator[Ground]:
     """Start an anvil, and give a ground on which every transaction runs on it too."""
-    with launch() as node:
-        rpc = JsonRpc(node.url)
+    with launch(steps=True) as node:
         start = node.snapshot()
 
         def engine() -> LockstepEngine:
             node.restore(start)
-            return LockstepEngine(node, rpc)
+            return LockstepEngine(node)
 
-        try:
-            yield Ground(engine, ground.code, notes_branches=True)
-        finally:
-            rpc.close()
+        yield Ground(engine, ground.code, notes_branches=True)
 
 
 def run(episode: Episode, ground: Ground = PLAIN) -> Record:

@@ -9,24 +9,7 @@ from typing_extensions import override
 from ringfence.evm import InProcessEngine, Receipt
 from ringfence.evm.abi import AbiValue, Addressable
 from ringfence.evm.anvil import AnvilEngine
-from ringfence.evm.in_process import Known, Trace
-from ringfence.evm.replay import Branch
-from ringfence.evm.rpc import JsonRpc
 from tests.support.model.pair import MismatchError
-
-_BRANCHES = """{
-    branches: [], jump: -1, target: "",
-    step: function (log) {
-        if (this.jump >= 0) { this.branches.push(this.jump, log.getPC()); this.jump = -1; }
-        if (this.target == "") this.target = toHex(log.contract.getAddress());
-        if (log.op.toNumber() == 0x57 && toHex(log.contract.getAddress()) == this.target)
-            this.jump = log.getPC();
-    },
-    fault: function () {},
-    result: function () { return this.branches; }
-}"""
-"""Tells each conditional jump of the called contract and where it went: a thousandth of a full
-trace's size, and anvil writes full ones only when it was started to."""
 
 _BLOCK_GAS = 30_000_000
 """What anvil gives a transaction; more is used only by code that burns all it is given."""
@@ -41,10 +24,9 @@ class LockstepEngine(InProcessEngine):
 
     name = "in process and anvil"
 
-    def __init__(self, node: AnvilEngine, rpc: JsonRpc) -> None:
+    def __init__(self, node: AnvilEngine) -> None:
         super().__init__(timestamp=node.timestamp)
         self.node = node
-        self._rpc = rpc
         self.compared = 0
 
     @override
@@ -68,17 +50,10 @@ class LockstepEngine(InProcessEngine):
         if ours.gas_used <= _BLOCK_GAS:
             _same("gas", ours.gas_used, theirs.gas_used)
         _same("storage", ours.state_diff, theirs.state_diff)
-        if to is not None and isinstance(ours.evidence, Trace | Known):
-            _same("branches", ours.evidence.branches(), self._branches())
+        if to is not None:
+            _same("branches", ours.branches, theirs.branches)
         self.compared += 1
         return ours
-
-    def _branches(self) -> tuple[Branch, ...]:
-        """Return the branches of the node's last transaction."""
-        [sent] = self._rpc.call("eth_getBlockByNumber", "latest", False)["transactions"]
-        flat = self._rpc.call("debug_traceTransaction", sent, {"tracer": _BRANCHES})
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        return tuple((at, then != at + 1) for at, then in pairs)
 
     @override
     def set_storage(self, address: Addressable, slot: int, word: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ringfence.evm.replay import Branch
+from ringfence.evm.engine import Branch
 from verification.fuzz.branches import Jump
 
 

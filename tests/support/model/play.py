@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from random import Random
 
 from ringfence.audit import Replay
-from ringfence.evm import InProcessEngine, Receipt
+from ringfence.evm import InProcessEngine
 from ringfence.evm.artifacts import Artifact
+from ringfence.evm.engine import Branch
 from ringfence.evm.errors import EvmError
-from ringfence.evm.in_process import Known, Trace
-from ringfence.evm.replay import Branch
 from ringfence.math.vault_state import POSITIONS, WORD_1, WORD_2, Event
 from tests.support.model.actions import POSITION_CALLS, Action
 from tests.support.model.cast import CRASH, MOODS
@@ -92,11 +91,11 @@ class Stage:
         if outcome.succeeded:
             self.twin.compare_event_data(outcome)
         if action.odd is not None or (self._notes_branches and self._is_new(action, outcome)):
-            self._note_branches(outcome.receipt)
+            self.branches.update(outcome.receipt.branches)
         is_loss = any(event.name == "LossSocialised" for event in outcome.events)
         if outcome.succeeded and (is_loss or self._rng.random() < EVENTS):
             told = self.twin.events(outcome.receipt)
-            self._note_branches(outcome.receipt)
+            self.branches.update(outcome.receipt.branches)
             mirrored = [(event.name, dict(event.args)) for event in outcome.events]
             require(told == mirrored, f"events: the contract says {told}, the mirror {mirrored}")
         self._apply(outcome.events)
@@ -107,10 +106,6 @@ class Stage:
     def _is_new(self, action: Action, outcome: Outcome) -> bool:
         """Whether nothing in this episode has ended so; each garbled call is another."""
         return action.name == "garble" or self.twin.counts[action.name, outcome.reason] == 1
-
-    def _note_branches(self, receipt: Receipt) -> None:
-        if isinstance(receipt.evidence, Trace | Known):
-            self.branches.update(receipt.evidence.branches())
 
     def _apply(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -140,7 +135,7 @@ class Stage:
         if self._notes_branches:
             for name, args in self.twin.viewed.values():
                 receipt = getattr(self.twin.vault, name).transact(*args, check=False)
-                self._note_branches(receipt)
+                self.branches.update(receipt.branches)
 
 
 def script(stage: Stage, mood: str, steps: int) -> Iterator[Action]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.evm import Engine, EvmError, compile_source
+from ringfence.evm import Engine, EvmError, UnsupportedError, compile_source
 from ringfence.evm.anvil import AnvilEngine, ape_connection, launch
 from ringfence.evm.rpc import JsonRpc, RpcError
 from tests.unit.evm.probe import PROBE
@@ -35,6 +35,11 @@ def test_launch__no_anvil__error_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EvmError, match="make setup"), launch():
         pass
+
+
+def test_branches__a_node_without_steps__error_says_how_to_keep_them(anvil: AnvilEngine) -> None:
+    with pytest.raises(UnsupportedError, match="steps=True"):
+        _ = anvil.transact(b"\2" * 20).branches
 
 
 def test_send__somebody_else_mined__engine_follows_the_chain_s_time(anvil: AnvilEngine) -> None:

@@ -29,6 +29,40 @@ def make(blueprint: address, salt: bytes32, first: uint256) -> address:
     return create_from_blueprint(blueprint, first, salt=salt)
 """
 
+CALLER = """
+# pragma version 0.4.3
+# pragma evm-version cancun
+
+words: HashMap[uint256, uint256]
+
+@external
+@payable
+def call_all(others: DynArray[address, 10], sent: uint256):
+    for other: address in others:
+        for data: Bytes[4] in [b"", method_id("total()")]:
+            if raw_call(other, data, gas=50_000, value=sent, revert_on_failure=False):
+                self.words[0] += 1
+            if raw_call(other, data, gas=50_000, is_static_call=True, revert_on_failure=False):
+                self.words[0] += 1
+            if raw_call(other, data, gas=50_000, is_delegate_call=True, revert_on_failure=False):
+                self.words[0] += 1
+
+@external
+@view
+def total() -> uint256:
+    assert self.words[0] > 2
+    return self.words[0]
+
+@external
+@payable
+def __default__():
+    for i: uint256 in range(100_000):
+        self.words[1] = i
+"""
+
+ODD_CODES = {"a0": "", "a1": "00", "a2": "fe", "a3": "60015f57", "a4": "5f5f5f5f600160a55ff1"}
+"""By the byte of their address: nothing, a stop, a fault, a jump to nowhere, a payment of a wei."""
+
 
 def facts(engine: Engine, receipt: Receipt) -> dict[str, object]:
     """All that a receipt tells, and where the sender's money stands."""
@@ -41,6 +75,7 @@ def facts(engine: Engine, receipt: Receipt) -> dict[str, object]:
         "state_diff": receipt.state_diff,
         "timestamp": receipt.timestamp,
         "created": receipt.contract_address,
+        "branches": receipt.branches if receipt.to else (),
         "balance": engine.balance(receipt.sender),
     }
 
@@ -125,12 +160,28 @@ def use_blueprint(engine: Engine) -> list[Receipt | None]:
     return receipts
 
 
-@pytest.mark.parametrize("use", [use_probe, use_weth, use_uniswap, use_blueprint])
+def use_calls(engine: Engine) -> list[Receipt | None]:
+    """Calls of precompiles, of itself, of no code and of code that stops, fails, pays."""
+    caller, other = (engine.deploy(compile_source(CALLER, "Caller")) for _ in range(2))
+    codes = {"0x" + byte * 20: code for byte, code in ODD_CODES.items()}
+    for address, code in codes.items():
+        engine.set_code(address, bytes.fromhex(code))
+    precompiles = [f"0x{number:040x}" for number in (1, 2, 4)]
+    others = [*precompiles, *codes, other, caller]
+    return [
+        caller.call_all(others, 0),
+        caller.call_all(others, 10**30),
+        caller.call_all(others, 1, value=100),
+        caller.total.transact(),
+    ]
+
+
+@pytest.mark.parametrize("use", [use_probe, use_weth, use_uniswap, use_blueprint, use_calls])
 def test_engines__same_transactions__same_receipts(
     use: Callable[[Engine], list[Receipt | None]],
 ) -> None:
     # Both chains new: what other tests leave standing would shift the addresses of one of them.
-    with launch() as anvil:
+    with launch(steps=True) as anvil:
         seen = [
             [facts(one, receipt) for receipt in use(one) if receipt is not None]
             for one in (InProcessEngine(), anvil)
