@@ -10,20 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, TypeAlias, cast
 
 from eth.abc import (
     AccountDatabaseAPI,
     AtomicDatabaseAPI,
     ComputationAPI,
+    MessageAPI,
     MetaWitnessAPI,
     OpcodeAPI,
+    StateAPI,
+    TransactionContextAPI,
 )
 from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.db.atomic import AtomicDB
 from eth.db.journal import get_next_checkpoint
 from eth.exceptions import Revert
 from eth.typing import JournalDBCheckpoint
+from eth.vm.code_stream import CodeStream
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.state import CancunState
@@ -286,7 +291,33 @@ class _NotedJump:
             state.branches.append((before - 1, computation.code.program_counter != before))
 
 
+@lru_cache(maxsize=64)
+def _known_positions(code: bytes) -> tuple[set[int], set[int]]:
+    """Return which bytes of a code are known to be instructions and which to be none.
+
+    py-evm fills the sets as it jumps, and begins with empty ones at each call.
+    """
+    del code
+    return set(), set()
+
+
 class _Computation(CancunComputation):
+    """py-evm's machine, less what it does again and again to no effect."""
+
+    def __init__(
+        self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI
+    ) -> None:
+        super().__init__(state, message, transaction_context)
+        code = CodeStream(message.code)
+        code.valid_positions, code.invalid_positions = _known_positions(message.code)
+        self.code = code
+        self.consume_gas = self._gas_meter.consume_gas  # type: ignore[method-assign]
+
+    @override
+    def extend_memory(self, start_position: int, size: int) -> None:
+        if start_position + size > len(self._memory):
+            super().extend_memory(start_position, size)
+
     opcodes: ClassVar[dict[int, OpcodeAPI]] = {  # type: ignore[misc]  # untyped there
         **CancunComputation.opcodes,
         _JUMPI: cast("OpcodeAPI", _NotedJump(CancunComputation.opcodes[_JUMPI])),
