@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from ringfence.evm.abi import (
@@ -50,6 +51,12 @@ class Overload:
         self.decode: Callable[[bytes], AbiValue] = make_result_decoder(entry["outputs"])
 
 
+@lru_cache(maxsize=1_024)
+def _overload(entry: str) -> Overload:
+    """Return the function of an ABI's entry in JSON: contracts of one kind share it."""
+    return Overload(json.loads(entry))
+
+
 class Method:
     """A contract's function, all its overloads; which one runs the number of arguments decides.
 
@@ -65,7 +72,8 @@ class Method:
         self.name = name
         self._overloads: dict[int, list[Overload]] = {}
         for entry in entries:
-            self._overloads.setdefault(len(entry["inputs"]), []).append(Overload(entry))
+            one = _overload(json.dumps(entry))
+            self._overloads.setdefault(len(entry["inputs"]), []).append(one)
 
     def _pick(self, count: int) -> Overload:
         found = self._overloads.get(count, [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from eth_utils.crypto import keccak
@@ -63,6 +64,9 @@ def true_code(code_hash: bytes, exported: bytes) -> bytes:
     return code
 
 
+_hash = lru_cache(maxsize=256)(keccak)
+
+
 @dataclass(frozen=True, slots=True)
 class AccountState:
     """One account: balance in wei, and storage words as verbs writes them."""
@@ -74,7 +78,7 @@ class AccountState:
 
     def raw(self) -> tuple[Info, int, Words]:
         """Return the account the way verbs imports it."""
-        info = (pack(self.balance), self.nonce, keccak(self.code), self.code)
+        info = (pack(self.balance), self.nonce, _hash(self.code), self.code)
         return info, _COMPLETE, self.words
 
 

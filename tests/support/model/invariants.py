@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ringfence.math import lender_shares
 from ringfence.math.balance_sheet import BalanceSheet
@@ -17,6 +18,7 @@ from tests.support.model.pair import slot_of
 from tests.support.model.twin import Outcome, Twin
 
 EMPTY = PositionSlot(0, 0, 0)
+slot_of_word = lru_cache(maxsize=4_096)(unpack)
 LENDERS_EXITS = ("withdraw", "redeem", "transferFrom")
 
 
@@ -78,7 +80,9 @@ class Invariants:
         return Picture(
             stored=mirror.load_sheet(),
             accrued=mirror.current_sheet(call),
-            slots={one: unpack(words.get((address, POSITIONS, one), 0)) for one in self.positions},
+            slots={
+                one: slot_of_word(words.get((address, POSITIONS, one), 0)) for one in self.positions
+            },
             balances=(
                 {one: mirror.collateral.balance_of(one) for one in self.accounts},
                 {one: mirror.asset.balance_of(one) for one in self.accounts},

@@ -31,7 +31,14 @@ from tests.support.model.hostile import (
     refuse,
 )
 from tests.support.model.markets import Setting
-from tests.support.model.pair import MismatchError, Pair, account_number, plain, require_equal
+from tests.support.model.pair import (
+    MismatchError,
+    Pair,
+    account_number,
+    plain,
+    require_equal,
+    slot_of,
+)
 
 BROKEN_CODE = (b"", bytes.fromhex("5f5ffd"), bytes.fromhex("00"), bytes.fromhex("fe"))
 """What replaces the code of an oracle or a rate model: nothing; reverts, is silent, burns gas."""
@@ -229,16 +236,15 @@ class Twin(Pair):
             case "set_quote":
                 self.quote = action.args
                 for name, price in zip(("_low", "_high"), action.args, strict=True):
-                    slot = load("SettableOracle").slot(name)
+                    slot = slot_of("SettableOracle", (name,))
                     self.engine.set_storage(self.oracle, slot, price)
             case "break_oracle":
                 self.oracle_is_broken = bool(action.args[0])
                 self._set_code(self.oracle, action.args[0])
             case "set_rate":
                 self.rate = action.args[0]
-                self.engine.set_storage(
-                    self.rate_model, load("SettableRate").slot("_rate"), self.rate
-                )
+                slot = slot_of("SettableRate", ("_rate",))
+                self.engine.set_storage(self.rate_model, slot, self.rate)
             case "break_rate":
                 self.rate_is_broken = bool(action.args[0])
                 self._set_code(self.rate_model, action.args[0])
