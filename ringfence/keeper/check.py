@@ -11,7 +11,7 @@ from ringfence.evm.rpc import Json, RpcError
 from ringfence.keeper.act.asking import at, hexed
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.fees import read_fees
-from ringfence.keeper.act.plan import Market
+from ringfence.keeper.act.market import Market
 from ringfence.keeper.act.policy import GAS_CAP
 from ringfence.keeper.assemble import Places
 from ringfence.keeper.chain.wire import Header, Rpc, WireError

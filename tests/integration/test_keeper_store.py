@@ -59,20 +59,20 @@ def test_database__file_url_or_none__what_the_chain_wants(
     rehearsal: bool,
     url: str,
 ) -> None:
-    script = sys.modules[command.callback.__module__]
+    script = sys.modules["scripts._keeper_setup"]
     monkeypatch.setattr(script, "ROOT", tmp_path)
     node = SimpleNamespace(rehearsal=rehearsal, chain_id=10)
-    found = script._database(node, given and given.format(tmp_path), "")
+    found = script.database(node, given and given.format(tmp_path), "")
     assert found == url.format(tmp_path)
     if found.startswith("sqlite:///"):
         assert Path(found.removeprefix("sqlite:///")).parent.is_dir()
 
 
 def test_settings__node_not_over_http__says_what_to_pass(command: Any, scene: Scene) -> None:
-    script = sys.modules[command.callback.__module__]
+    script = sys.modules["scripts._keeper_setup"]
     node, record = SimpleNamespace(url="ws://127.0.0.1:8545"), scene.stage.record
     with pytest.raises(DeployError, match="http or https URL"):
-        script._settings(node, record, None, None, ())
+        script.keeper_settings(node, record, None, None, ())
 
 
 def test_keeper__oracle_gives_no_price__says_so(command: Any, scene: Scene) -> None:

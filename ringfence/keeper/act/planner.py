@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Fees
-from ringfence.keeper.act.plan import Market, Plan, plan
+from ringfence.keeper.act.market import Market
+from ringfence.keeper.act.plan import Plan, plan
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts, Quotes
 from ringfence.keeper.act.simulate import Simulation

@@ -161,11 +161,13 @@ class Pool:
             return []
         if len(self._endpoints) > 1 and is_range(requests[0]):
             return await self._twice(requests)
-        question = question_of(requests[0])
-        candidates = self._order(self._answered.get(question, set()))[: self._tries]
+        questions = [one for one in map(question_of, requests) if one]
+        answered = {name for one in questions for name in self._answered.get(one, ())}
+        candidates = self._order(answered)[: self._tries]
         endpoint, answers = await self._first(candidates, requests, self._slow)
         if endpoint is not None:
-            self._remember(question, endpoint.name)
+            for question in questions:
+                self._remember(question, endpoint.name)
         return answers
 
     async def _first(
@@ -239,7 +241,7 @@ class Pool:
         return given[0][2] if given else answers
 
     def _order(self, answered: set[str]) -> list[_Endpoint]:
-        """Return the endpoints, the best first; those that `answered` this question come last."""
+        """Return the endpoints, the best first; those that `answered` some of it come last."""
         now = self._clock()
         agreed = sorted((one.height for one in self._endpoints), reverse=True)[self._quorum - 1]
         return sorted(
@@ -253,8 +255,6 @@ class Pool:
         )
 
     def _remember(self, question: str, name: str) -> None:
-        if not question:
-            return
         names = self._answered.setdefault(question, set())
         names.add(name)
         if len(names) == len(self._endpoints):

@@ -69,7 +69,8 @@ class Web3Rpc:
         error = answer.get("error") if isinstance(answer, dict) else None
         if not isinstance(error, dict):
             return RpcError(method, self._hide(str(answer))[:_TOLD], None)
-        return RpcError(method, self._hide(str(error.get("message")))[:_TOLD], error.get("data"))
+        told = self._hide(str(error.get("message", error)))[:_TOLD]
+        return RpcError(method, told, error.get("data"))
 
     def _hide(self, text: str) -> str:
         """Return what a node said without the URL's key, which some repeat."""

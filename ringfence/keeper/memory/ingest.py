@@ -40,12 +40,12 @@ class IngestError(RingfenceError):
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """A block whose bloom filter names a log that is not among those in `places`."""
+    """A block whose bloom filter names a log that is not among these."""
 
     header: Header
     request: Request
     wanted: Wanted
-    places: frozenset[tuple[int, int]]
+    logs: Sequence[LogEntry]
 
 
 def _hex(raw: bytes) -> str:
@@ -72,6 +72,7 @@ class Ingest:
         self._store = store
         self._span = _FIRST_SPAN
         self._doubts: list[_Doubt] = []
+        self._known: dict[tuple[bytes, frozenset[bytes]], list[LogEntry]] = {}
         self.false_alarms = 0
 
     async def advance(self, head: Header, riders: Riders | None = None) -> AsyncIterator[Changes]:
@@ -104,7 +105,7 @@ class Ingest:
         path = await self._path(head)
         if path[0].number <= cursor:
             yield self._store.undo_to(path[0].number - 1)
-        doubts = self._doubts
+        doubts = [*self._doubts]
         joint = Riders([*riders.requests, *(one.request for one in doubts)])
         for header in path:
             yield await self._read_block(header, joint if header is head else None)
@@ -128,9 +129,11 @@ class Ingest:
                     logs = _logs_of(doubt.header, raw, doubt.wanted)
                 except _BAD_ANSWER:
                     continue
-                if doubt.places.issuperset(log.place for log in logs):
+                merged = {log.place: log for log in (*doubt.logs, *logs)}
+                if len(merged) == len(doubt.logs):
                     self.false_alarms += 1
                 else:
+                    self._know(doubt.header, doubt.wanted, [merged[one] for one in sorted(merged)])
                     partial = min(partial or number, number)
             self._doubts.remove(doubt)
         return partial
@@ -230,8 +233,17 @@ class Ingest:
             raise WireError(f"block {last} became another while it was read")
         return headers[0], changes, size
 
+    def _know(self, header: Header, wanted: Wanted, logs: list[LogEntry]) -> None:
+        """Keep a block's logs, should it have to be read again: of no more than a window."""
+        self._known[header.hash, frozenset(wanted)] = logs
+        while len(self._known) > self._store.window:
+            del self._known[next(iter(self._known))]
+
     async def _read_block(self, header: Header, riders: Riders | None = None) -> Changes:
         async def fetch(wanted: Wanted) -> list[LogEntry]:
+            known = self._known.get((header.hash, frozenset(wanted)))
+            if known is not None and not (riders and riders.requests):
+                return known
             request = _logs_request(wanted, {"blockHash": _hex(header.hash)})
 
             def read(answers: Sequence[Json]) -> list[LogEntry]:
@@ -239,14 +251,15 @@ class Ingest:
 
             what = f"the logs of block {header.number}"
             logs = await self._ask(what, [request], read, riders)
+            self._know(header, wanted, logs)
             if _seems_to_miss(header, wanted, logs):
-                places = frozenset(log.place for log in logs)
-                self._doubts = [*self._doubts, _Doubt(header, request, wanted, places)]
+                self._doubts.append(_Doubt(header, request, wanted, logs))
             return logs
 
         try:
             changes = await self._collect(fetch)
         except _BAD_ANSWER as error:
+            self._known.clear()
             raise IngestError(f"block {header.number} could not be read: {error}") from error
         self._store.apply(header, changes.vaults, changes.words)
         return changes

@@ -12,7 +12,7 @@ from ringfence.client.units import Token
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.market import REPAY_ALL, Market
 from ringfence.keeper.act.plan import Plan, plan, wanted
-from ringfence.keeper.act.policy import GasModel, Policy
+from ringfence.keeper.act.policy import MAX_TARGETS, GasModel, Policy
 from ringfence.keeper.act.sale import Route, Sales
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams, liquidate
@@ -329,11 +329,11 @@ def test_plan__only_the_whole_can_be_liquidated__no_part_is_tried() -> None:
 # Batches and bounds
 
 
-def test_plan__33_targets__two_batches_of_the_worst_and_the_rest() -> None:
-    due = [position(n, 1_600 + n) for n in range(33)]
+def test_plan__one_more_than_a_batch__two_batches_of_the_worst_and_the_rest() -> None:
+    due = [position(n, 1_600 + n) for n in range(MAX_TARGETS + 1)]
     found = plan([market(*due)], FEES, NEVER_LOSES)
-    assert [len(batch.targets) for batch in found.batches] == [32, 1]
-    assert [one for batch in ids(found) for one in batch] == [*range(32, -1, -1)]
+    assert [len(batch.targets) for batch in found.batches] == [MAX_TARGETS, 1]
+    assert [one for batch in ids(found) for one in batch] == [*range(MAX_TARGETS, -1, -1)]
 
 
 @pytest.mark.parametrize(
