@@ -244,3 +244,18 @@ def test_after__node_without_it__its_error_for_each(setup: Setup) -> None:
         ]
 
     setup.run(work)
+
+
+def test_after__time__a_second_after_the_head(setup: Setup) -> None:
+    # TIMESTAMP, MSTORE, RETURN
+    clock = bytes(19) + b"\xcc"
+    setup.rpc.call("anvil_setCode", "0x" + clock.hex(), "0x425f5260205ff3")
+
+    async def work(pool: Mempool, rpc: Web3Rpc) -> None:
+        setup.publish(1_500)
+        setup.rpc.call("evm_setNextBlockTimestamp", setup.head().timestamp + 500)
+        [answer] = await after(rpc, setup.head(), await anext(pool), [(clock, b"")])
+        assert isinstance(answer, bytes)
+        assert int.from_bytes(answer) == setup.head().timestamp + 1
+
+    setup.run(work)
