@@ -118,10 +118,17 @@ def check_node(engine: AnvilEngine) -> None:
     rpc.close()
 
 
+@pytest.mark.parametrize(
+    ("price", "more"), [(0, 1), (1, 2), (7, 8), (8, 9), (9, 11), (800, 900), (801, 902)]
+)
+def test_raised__any_price__an_eighth_more_rounded_up(price: int, more: int) -> None:
+    assert raised(price) == more
+
+
 PRICES = st.integers(0, 10**15)
 
 
-@given(PRICES, PRICES, PRICES, st.lists(st.tuples(PRICES, PRICES), max_size=3))
+@given(PRICES, PRICES, st.integers(0, 10**16), st.lists(st.tuples(PRICES, PRICES), max_size=3))
 def test_offer__any_prices__an_eighth_more_in_both_and_never_above_the_limit(
     base: int, tip: int, limit: int, floors: list[tuple[int, int]]
 ) -> None:
