@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import pytest
 
@@ -58,6 +59,26 @@ def test_bids__due__earn_what_the_plan_says(desk: Desk, market: Market, count: i
     assert desk.tick().due == {}
 
 
+def test_bids__risk_rose_in_the_head__simulated_a_second_later(desk: Desk, market: Market) -> None:
+    """The very block refuses; the next one, in which the transaction is mined, does not."""
+    position = desk.open(market)
+    desk.stage.set_price(1_700 if market is desk.stage.long else 2_350)
+    assert desk.watcher.head().timestamp == market.slot(position).last_risk_increase
+    plan = desk.plan()
+    [bid] = plan.bids
+    assert desk.send(bid).success
+
+
+def test_bids__due_again__pools_one_batch_simulation_another(desk: Desk, market: Market) -> None:
+    """What a small sale needs: the pools' own maths is enough."""
+    desk.open(market, size=1)
+    desk.crash(market)
+    assert len(desk.plan().bids) == 1
+    assert len(desk.plan().bids) == 1
+    methods = [[method for method, _ in batch] for batch in desk.watcher.batches]
+    assert methods == [["eth_call"] * len(methods[0]), ["eth_call", "eth_estimateGas"]]
+
+
 def test_bids__33_due__two_transactions_at_the_models_gas(desk: Desk, market: Market) -> None:
     ids = [desk.open(market) for _ in range(33)]
     desk.crash(market)
@@ -79,13 +100,13 @@ def test_bids__33_due__two_transactions_at_the_models_gas(desk: Desk, market: Ma
     assert desk.tick().due == {}
 
 
-def thin(desk: Desk, dollars: int, ether: int) -> None:
+def thin(desk: Desk, dollars: int, ether: int, width: Fraction = Fraction(2**256)) -> None:
     """The market's one pool at a price, with some ether and its worth in dollars."""
     stage = desk.stage
     stage.move_pool(dollars)
     stage.uniswap.withdraw(1, DEPLOYER)
     amounts = {stage.weth.address: ether, stage.usdc.address: ether * dollars * USDC // WETH}
-    stage.uniswap.fund_pool(stage.pool, amounts, DEPLOYER)
+    stage.uniswap.fund_pool(stage.pool, amounts, DEPLOYER, width=width)
 
 
 def test_bids__two_markets_of_one_pool__one_batch_each(desk: Desk) -> None:
@@ -122,6 +143,21 @@ def test_bids__thin_pool__the_part_that_earns_most(desk: Desk) -> None:
         call = desk.stage.liquidator.liquidate
         other = call.call(market.vault, order, path, KEEPER, sender=KEEPER)
         assert other.profit < earned
+
+
+def test_bids__pool_runs_dry__a_part_that_it_can_take(desk: Desk) -> None:
+    """All its liquidity is within a hundredth of the price: the quoter answers for half a sale."""
+    market = desk.stage.long
+    desk.open(market, size=20)
+    desk.crash(market)
+    thin(desk, 1_700, 4 * WETH, width=Fraction(101, 100))
+    plan = desk.plan()
+    [bid], [batch] = plan.bids, plan.batches
+    assert None in batch.sales.quotes.values()
+    assert WETH < batch.targets[0].seized < 4 * WETH
+    before = market.asset.balanceOf(KEEPER)
+    assert desk.send(bid).success
+    assert market.asset.balanceOf(KEEPER) - before == batch.profit > 0
 
 
 def test_bids__no_size_pays__says_how_much_the_best_loses(desk: Desk) -> None:
