@@ -34,6 +34,7 @@ class Receiver:
     async def up(self) -> None:
         app = web.Application()
         app.router.add_post("/hook/KEY", self._hook)
+        app.router.add_get("/elsewhere", self._elsewhere)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -43,13 +44,16 @@ class Receiver:
         assert self._runner
         await self._runner.cleanup()
 
+    async def _elsewhere(self, _request: web.Request) -> web.Response:
+        return web.Response(text="a page, which is no webhook")
+
     async def _hook(self, request: web.Request) -> web.Response:
         self.asked += 1
         message = await request.json()
         if self.mode == "slow":
             await self._never.wait()
         if self.mode != "ok":
-            return web.Response(status=int(self.mode), headers={"Location": self.url})
+            return web.Response(status=int(self.mode), headers={"Location": "/elsewhere"})
         self.taken.append(message)
         return web.Response(text="ok")
 

@@ -76,9 +76,19 @@ def test_renew__expired_but_not_taken__kept_with_its_token(keeper: Callable[...,
     assert one.renew(200, [A]) == {A: 1}
 
 
-def test_renew__another_chain__leases_of_its_own(keeper: Callable[..., Leases]) -> None:
-    assert keeper("one").renew(100, [A]) == {A: 1}
-    assert keeper("other", chain=5).renew(100, [A]) == {A: 1}
+def test_renew__another_chain__leases_of_its_own(
+    keeper: Callable[..., Leases], ledger: Callable[[], int]
+) -> None:
+    one, other, elsewhere = keeper("one"), keeper("other"), keeper("elsewhere", chain=5)
+    assert one.renew(100, [A]) == {A: 1}
+    assert elsewhere.renew(900, [A]) == {A: 1}
+    assert other.renew(101, [A]) == {}
+    assert other.renew(102, [A]) == {A: 2}
+    assert elsewhere.renew(901, [A]) == {A: 1}
+    assert all(records(leases, {A: token}) for leases, token in ((elsewhere, 1), (other, 2)))
+    assert not records(one, {A: 1})
+    assert not records(elsewhere, {A: 2})
+    assert ledger() == 2
 
 
 def test_renew__same_name__a_keeper_of_its_own(keeper: Callable[..., Leases]) -> None:
