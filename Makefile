@@ -83,6 +83,10 @@ mutants: setup ## try the tests on contracts with a fault each: MUTANTS=--all fo
 bench: setup ## measure the gas of each operation beside the peers', into benchmarks/gas.json
 	@$(LOCAL_ONLY) python -m benchmarks.gas
 
+.PHONY: bench-keeper
+bench-keeper: setup ## measure the keeper with a million positions, into benchmarks/keeper.json
+	@$(LOCAL_ONLY) python -m benchmarks.keeper
+
 .PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-compiled lint-invariants
 lint: lint-python lint-types lint-whitespace lint-abi lint-invariants lint-compiled lint-verification ## style, types, and that what is generated is current
 lint-python: setup
