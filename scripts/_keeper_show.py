@@ -123,7 +123,7 @@ class Screen:
             return
         self._say(line)
         if beat.plan.batches or beat.plan.skipped:
-            self.table(beat)
+            self._due_table(beat)
         self._acts(beat)
 
     def look(self, beat: Beat) -> None:
@@ -131,10 +131,10 @@ class Screen:
         if self.as_json:
             click.echo(json.dumps(self.data(beat)))
             return
+        self._troubles(beat)
         if any(sight.due for sight in beat.tick.vaults.values()):
-            self.table(beat)
+            self._due_table(beat)
         else:
-            self._troubles(beat)
             self._say(_calm(beat.tick))
 
     def outcome(self, beat: Beat) -> None:
@@ -173,10 +173,12 @@ class Screen:
             self._say(f"{step}: {reason}")
 
     def table(self, beat: Beat) -> None:
-        """Print what is due and what is done about it."""
-        if self.as_json:
-            return
-        self._troubles(beat)
+        """Print what is due and what would be done about it, before it is asked for."""
+        if not self.as_json:
+            self._troubles(beat)
+            self._due_table(beat)
+
+    def _due_table(self, beat: Beat) -> None:
         table = Table(title="Due for liquidation", title_justify="left")
         for name in ("market", "owner", "salt", "profit", ""):
             table.add_column(name, overflow="fold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from ringfence.keeper.assemble import GWEI, Settings, opened
 from ringfence.keeper.chain.heads import Heads
 from ringfence.keeper.run import Watch, keep
 from ringfence.keeper.service import Beat, Service
+from ringfence.keeper.watch.logs import open_log
 from ringfence.keeper.watch.server import PORT
 from ringfence.keeper.watch.status import line
 from scripts._keeper_check import check
@@ -125,6 +127,7 @@ async def _work(
     screen: Screen, act: Callable[[], bool], approve: Callable[[dict[bytes, int]], None],
 ) -> None:  # fmt: skip
     progress = _progress(Console(stderr=True))
+    log = open_log(sys.stderr, as_json=screen.as_json)
     async with (
         opened(settings, time.time, progress) as service,
         Heads(service.pool, heads_url, interval=interval) as heads,
@@ -140,6 +143,10 @@ async def _work(
 
         def show(beat: Beat) -> None:
             screen.beat(beat, line(service.status))
+            for step, reason in beat.failed.items():
+                log.warning(reason, step=step, block=beat.head.number)
+            if heads.trouble:
+                log.warning(heads.trouble, step="heads", block=beat.head.number)
 
         task = asyncio.current_task()
         if task is not None:
