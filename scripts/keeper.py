@@ -55,9 +55,11 @@ def _listen(text: str) -> tuple[str, int] | None:
 class _KeeperGroup(click.Group):
     """`ape run keeper` with options alone is `ape run keeper run`."""
 
+    default = "run"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] != ["--help"] and (not args or args[0] not in self.commands):
-            args = ["run", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 

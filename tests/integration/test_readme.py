@@ -118,6 +118,8 @@ def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
     _ape, _run, name, *rest = words
     command: click.Command = importlib.import_module(f"scripts.{name}").cli
     while isinstance(command, click.Group):
+        if (not rest or rest[0].startswith("-")) and hasattr(command, "default"):
+            rest = [command.default, *rest]
         assert rest, f"{' '.join(words)}: a command is missing"
         verb, *rest = rest
         assert verb in command.commands, f"{' '.join(words)}: there is no {verb}"
