@@ -127,7 +127,15 @@ async def opened(
         if settings.shared:
             leases = Leases(settings.shared, deployment.chain_id, settings.holder)
             cleanup.callback(leases.close)
-        engine = Engine(pool, store, places.lens, told)
+        status = Status(
+            deployment.chain_id, clock(), checksum(settings.account), gas_floor=settings.gas_floor
+        )
+
+        def note(block: int, head: int) -> None:
+            status.indexed, status.tick_at = block, clock()
+            told(block, head)
+
+        engine = Engine(pool, store, places.lens, note)
         signing = SigningPolicy(
             deployment.chain_id,
             settings.account,
@@ -148,12 +156,7 @@ async def opened(
                 settings.ether_prices,
             ),
             lane=Lane(pool, ledger, settings.signer, signing, settings.lane, relays),
-            status=Status(
-                deployment.chain_id,
-                clock(),
-                checksum(settings.account),
-                gas_floor=settings.gas_floor,
-            ),
+            status=status,
             names=places.names,
             leases=leases,
             clock=clock,
