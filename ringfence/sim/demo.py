@@ -11,14 +11,8 @@ from ringfence.evm.rpc import JsonRpc
 from ringfence.sim import checks, evidence
 from ringfence.sim.chronicle import Chronicle, read_books
 from ringfence.sim.history import History, read_history
-from ringfence.sim.play import (
-    ARBITRAGEUR,
-    KEEPER,
-    Play,
-    Progress,
-    fund_arbitrageur,
-    make_keeper,
-)
+from ringfence.sim.keeper import KEEPER, ScenarioKeeper
+from ringfence.sim.play import ARBITRAGEUR, Play, Progress, fund_arbitrageur
 from ringfence.sim.result import Result, Token
 from ringfence.sim.scenario import Scenario, seconds
 from ringfence.sim.stage import Stage, account_of, set_stage
@@ -62,12 +56,12 @@ def run(
         say("deploying")
         stage = set_stage(engine, scenario, folder)
         fund_arbitrageur(stage, scenario)
-        keeper = make_keeper(stage, scenario, rpc)
-        chronicle = Chronicle(rpc)
-        first_block = chronicle.last_block()
-        say("playing")
-        play = Play(stage, scenario, path, rpc, keeper, engine.timestamp + _LEAD)
-        play.run(tick)
+        with ScenarioKeeper.on(stage, scenario, rpc) as keeper:
+            chronicle = Chronicle(rpc)
+            first_block = chronicle.last_block()
+            say("playing")
+            play = Play(stage, scenario, path, keeper, engine.timestamp + _LEAD)
+            play.run(tick)
         for venue in stage.venues.values():
             venue.vault.accrue(sender=account_of(KEEPER))
         say("reading")

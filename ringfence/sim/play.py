@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import assert_never
 
-from ringfence.deploy import EngineDeployer
-from ringfence.evm.rpc import JsonRpc
-from ringfence.keeper import Executor, Keeper, LogDiscovery, Policy
 from ringfence.math.uniswap import sqrt_price
 from ringfence.sim.agents import Trader, View
+from ringfence.sim.keeper import ScenarioKeeper
 from ringfence.sim.price_path import PricePath
 from ringfence.sim.result import Step
 from ringfence.sim.scenario import Close, Delever, PositionTable, Scenario, TopUp, seconds
@@ -20,41 +18,11 @@ from ringfence.sim.stage import NEVER, Stage, Venue, account_of
 Progress = Callable[[int, int, str], None]
 """Called after each step with its number, how many there are, and what to say."""
 
-KEEPER = "keeper"
 ARBITRAGEUR = "arbitrageur"
 _DOLLAR_HEARTBEAT = 86_400
 _FEED_SCALE = 10**8
 _BUDGET = 2**127
 """More than the arbitrageur has: the price's limit stops the trade."""
-
-
-@dataclass(frozen=True, slots=True)
-class RpcLogs:
-    """Events straight from a node."""
-
-    rpc: JsonRpc
-
-    def block(self) -> int:
-        """Return the number of the latest block."""
-        return int(self.rpc.call("eth_blockNumber"), 16)
-
-    def topics(
-        self, addresses: Sequence[str], topic: bytes, first: int, last: int
-    ) -> list[tuple[str, tuple[bytes, ...]]]:
-        """Return (emitter, topics) of events of one kind, first and last block included."""
-        found = self.rpc.call(
-            "eth_getLogs",
-            {
-                "address": list(addresses),
-                "topics": ["0x" + topic.hex()],
-                "fromBlock": hex(first),
-                "toBlock": hex(last),
-            },
-        )
-        return [
-            (str(log["address"]), tuple(bytes.fromhex(one[2:]) for one in log["topics"]))
-            for log in found
-        ]
 
 
 @dataclass(slots=True)
@@ -75,8 +43,7 @@ class Play:
     stage: Stage
     scenario: Scenario
     path: PricePath
-    rpc: JsonRpc
-    keeper: Keeper
+    keeper: ScenarioKeeper
     start: int
     held: list[Held] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -103,7 +70,7 @@ class Play:
         self.let_traders_act(index)
         keeper_on = not any(since <= time < until for since, until in self.keeper_off())
         if keeper_on:
-            self.liquidations += sum(one.success for one in self.keeper.run_once().outcomes)
+            self.liquidations += self.keeper.act()
         self.steps.append(
             Step(
                 time=time,
@@ -183,34 +150,6 @@ class Play:
             self.stage.close(*place)
         else:
             assert_never(what)
-
-
-def make_keeper(stage: Stage, scenario: Scenario, rpc: JsonRpc) -> Keeper:
-    """Return the scenario's keeper, funded with what it may lose and with approvals in place."""
-    account = account_of(KEEPER)
-    deployer = EngineDeployer(stage.engine, account)
-    table = scenario.keeper
-    policy = Policy(
-        gas_price=int(table.gas_price_gwei * 10**9),
-        min_profit=int(table.min_profit * 10**18),
-        max_loss=int(table.max_loss * 10**18),
-    )
-    discovery = LogDiscovery(
-        reader=deployer,
-        logs=RpcLogs(rpc),
-        factory=stage.factory.address,
-        lens=stage.lens.address,
-        liquidator=stage.liquidator.address,
-        uniswap_factory=stage.uniswap.factory.address,
-        weth=stage.weth.address,
-    )
-    keeper = Keeper(discovery, Executor(deployer, stage.liquidator.address), policy)
-    for token in (stage.weth, stage.usdc):
-        price = stage.feed_price() if token is stage.usdc else Fraction(1)
-        scale = 10**6 if token is stage.usdc else 10**18
-        stage.fund(account, token, int(Fraction(table.max_loss) * 2 * price * scale))
-    keeper.allow_losses()
-    return keeper
 
 
 def fund_arbitrageur(stage: Stage, scenario: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""The keeper on a chain: what it finds, tries, sends, and what it leaves alone."""
+"""The keeper's command: what it shows, asks, sends, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from click.testing import Result as Typed
 from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.artifacts import ROOT
 from ringfence.evm.rpc import JsonRpc
-from ringfence.keeper import Keeper, LogDiscovery
-from ringfence.sim.play import ARBITRAGEUR, KEEPER, fund_arbitrageur, make_keeper
+from ringfence.sim.play import ARBITRAGEUR, fund_arbitrageur
 from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
 from tests.support.market import DEPLOYER
@@ -56,10 +55,6 @@ class Scene:
         stage, trader = self.stage, account_of(ARBITRAGEUR)
         stage.uniswap.move_price(stage.pool, stage.weth, target, trader, budget=2**120)
 
-    def keeper(self, **changes: int) -> Keeper:
-        keeper = make_keeper(self.stage, self.scenario, self.rpc)
-        return replace(keeper, policy=replace(keeper.policy, **changes))
-
     def words(self) -> list[int]:
         vaults = self.stage.venues
         return [
@@ -91,126 +86,6 @@ def scene(staged: Scene) -> Iterator[Scene]:
     mark = staged.engine.snapshot()
     yield staged
     staged.engine.restore(mark)
-
-
-def test_run_once__all_healthy__does_nothing(scene: Scene) -> None:
-    scene.engine.advance(300)
-    words = scene.words()
-    seen = scene.keeper().run_once()
-    assert [market.candidates for market in seen.state] == [(), (), ()]
-    assert (seen.actions, seen.outcomes) == ((), ())
-    assert scene.words() == words
-
-
-def test_run_once__long_past_its_limit__is_liquidated_and_pays(scene: Scene) -> None:
-    keeper = scene.keeper()
-    scene.fall(180)
-    before, words = scene.held(account_of(KEEPER)), scene.words()
-    seen = keeper.run_once()
-    [outcome] = seen.outcomes
-    assert outcome.success, outcome.reason
-    [candidate] = [one for market in seen.state for one in market.candidates]
-    assert candidate.position_id == scene.long_id
-    assert scene.held(account_of(KEEPER)) == before + (candidate.profit or 0)
-    assert scene.long.vault.is_healthy(scene.long_id)
-    assert scene.words()[0] != words[0]
-    assert scene.words()[1] == words[1], "ISO-1: the short's word changed"
-    assert keeper.run_once().actions == ()
-
-
-def test_run_once__gas_without_a_price__leaves_that_vault_and_goes_on(scene: Scene) -> None:
-    keeper = scene.keeper()
-    scene.fall(180)
-    keeper.discovery.weth = "0x" + "42" * 20
-    words = scene.words()
-    seen = keeper.run_once()
-    [candidate] = [one for market in seen.state for one in market.candidates]
-    assert (candidate.position_id, candidate.profit) == (scene.long_id, None)
-    assert (seen.actions, seen.outcomes) == ((), ())
-    assert scene.words() == words
-
-
-def test_run_once__dry_run__decides_and_changes_nothing(scene: Scene) -> None:
-    keeper = scene.keeper()
-    scene.fall(180)
-    words = scene.words()
-    seen = keeper.run_once(dry_run=True)
-    assert len(seen.actions) == 1
-    assert seen.outcomes == ()
-    assert scene.words() == words
-
-
-def test_run_once__profit_below_what_is_wanted__leaves_it(scene: Scene) -> None:
-    keeper = scene.keeper(min_profit=10**18)
-    scene.fall(180)
-    words = scene.words()
-    seen = keeper.run_once()
-    assert seen.actions == ()
-    assert scene.words() == words
-
-
-def test_run_once__pool_too_low_for_a_profit__finds_it_and_leaves_it(scene: Scene) -> None:
-    keeper = scene.keeper()
-    scene.fall(180, pool=165)
-    seen = keeper.run_once()
-    [candidate] = [one for market in seen.state for one in market.candidates]
-    assert candidate.profit is None
-    assert seen.actions == ()
-
-
-def test_run_once__insolvent_at_a_loss__up_to_what_the_policy_bears(scene: Scene) -> None:
-    """The pool stands a tenth below the feed: the bonus does not make up for it."""
-    scene.fall(150, pool=135)
-    words = scene.words()
-    unwilling = scene.keeper(max_loss=0)
-    assert unwilling.run_once().actions == ()
-    assert scene.words() == words
-    willing = scene.keeper(max_loss=2 * 10**18)
-    willing.allow_losses()
-    scene.stage.fund(account_of(KEEPER), scene.stage.usdc, 1_000 * 10**6)
-    before = scene.held(account_of(KEEPER))
-    [outcome] = willing.run_once().outcomes
-    assert outcome.success, outcome.reason
-    assert before - 2 * 150 * 10**6 <= scene.held(account_of(KEEPER)) < before
-    assert scene.words()[0] == 0
-    assert scene.words()[1] == words[1], "ISO-1: the short's word changed"
-
-
-def test_run_once__two_in_a_batch__one_transaction(scene: Scene) -> None:
-    other = account_of("other trader")
-    scene.stage.open(scene.long, other, 1, Decimal(5), None)
-    keeper = scene.keeper(batch_size=8)
-    scene.fall(180)
-    seen = keeper.run_once()
-    [action] = seen.actions
-    assert len(action.targets) == 2
-    assert seen.outcomes[0].success, seen.outcomes[0].reason
-    assert scene.long.vault.is_healthy(scene.long_id)
-    assert scene.long.vault.is_healthy(int(other, 16) << 96 | 1)
-
-
-def test_execute__would_fail__is_reported(scene: Scene) -> None:
-    keeper = scene.keeper()
-    scene.fall(180)
-    seen = keeper.run_once(dry_run=True)
-    keeper.executor.execute(seen.actions)
-    [again] = keeper.executor.execute(seen.actions)
-    assert not again.success
-    assert again.reason == "position is healthy"
-
-
-def test_update__found_again__only_new_blocks_are_asked_for(scene: Scene) -> None:
-    discovery = scene.keeper().discovery
-    assert isinstance(discovery, LogDiscovery)
-    discovery.update()
-    assert discovery.ids[scene.long.vault.address] == {scene.long_id: None}
-    other = account_of("other trader")
-    scene.stage.open(scene.long, other, 7, Decimal(5), None)
-    discovery.update()
-    assert [*discovery.ids[scene.long.vault.address]] == [scene.long_id, int(other, 16) << 96 | 7]
-
-
-# The command
 
 
 @pytest.fixture(scope="module")
