@@ -28,6 +28,7 @@ from ringfence.keeper.watch.logs import open_log
 from ringfence.keeper.watch.server import PORT
 from ringfence.keeper.watch.status import line
 from scripts._keeper_check import check
+from scripts._keeper_replay import replay
 from scripts._keeper_setup import common, database, keeper_settings
 from scripts._keeper_show import Screen
 from scripts._node import NodeCommand, connected, fail, find_account, refuse_empty
@@ -157,6 +158,7 @@ async def _work(
 
 
 cli.add_command(check)
+cli.add_command(replay)
 
 
 @cli.command("run", cls=NodeCommand)
