@@ -31,6 +31,7 @@ from scripts._keeper_check import check
 from scripts._keeper_replay import replay
 from scripts._keeper_setup import common, database, keeper_settings
 from scripts._keeper_show import Screen
+from scripts._keeper_stress import stress
 from scripts._node import NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
@@ -159,6 +160,7 @@ async def _work(
 
 cli.add_command(check)
 cli.add_command(replay)
+cli.add_command(stress)
 
 
 @cli.command("run", cls=NodeCommand)
