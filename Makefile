@@ -87,6 +87,12 @@ bench: setup ## measure the gas of each operation beside the peers', into benchm
 bench-keeper: setup ## measure the keeper with a million positions, into benchmarks/keeper.json
 	@$(LOCAL_ONLY) python -m benchmarks.keeper
 
+MINUTES ?= 30
+SEED ?= 1
+.PHONY: soak
+soak: setup ## run a keeper for MINUTES on a chain where all goes wrong, drawn by SEED, into benchmarks/soak.json
+	@$(LOCAL_ONLY) python -m benchmarks.keeper.soak --minutes $(MINUTES) --seed $(SEED)
+
 .PHONY: lint lint-python lint-types lint-whitespace lint-abi lint-compiled lint-invariants
 lint: lint-python lint-types lint-whitespace lint-abi lint-invariants lint-compiled lint-verification ## style, types, and that what is generated is current
 lint-python: setup

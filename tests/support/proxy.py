@@ -167,7 +167,8 @@ class Proxy:
         params = [hex(top) if one == "latest" else one for one in params]
         if method == "eth_blockNumber":
             return {"result": hex(top)}
-        if method == "eth_getBlockByNumber" and int(params[0], 16) > top:
+        numbered = method == "eth_getBlockByNumber" and params[0].startswith("0x")
+        if numbered and int(params[0], 16) > top:
             return {"result": None}
         answer = await self._ask(method, *params)
         if method == "eth_getBlockByHash":
