@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -68,7 +69,7 @@ class _Clock:
 
     def wait(self) -> None:
         self._next = max(self._next + 1, time.monotonic())
-        time.sleep(self._next - time.monotonic())
+        time.sleep(max(0.0, self._next - time.monotonic()))
 
 
 def _run(arena: Arena, weather: Weather, minutes: float, console: Console) -> list[str]:
@@ -151,6 +152,8 @@ def main() -> int:
     parser.add_argument("--faults", nargs="*", choices=[*FAULTS], default=[*FAULTS])
     parser.add_argument("--folder", type=Path, help="keep the keeper's files here")
     given = parser.parse_args()
+    # Proxies that fail are what is wanted.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
