@@ -74,8 +74,11 @@ class Proxy:
 
     def heal(self) -> None:
         """Be honest again."""
-        for name in [one for one in vars(self) if one in vars(type(self))]:
+        for name in self._spoiled():
             delattr(self, name)
+
+    def _spoiled(self) -> list[str]:
+        return [one for one in vars(self) if one in vars(type(self))]
 
     def close_sockets(self, code: int) -> None:
         self._run(self._close_sockets(code))
@@ -94,7 +97,7 @@ class Proxy:
 
     async def _start(self) -> int:
         self._client = ClientSession()
-        application = web.Application()
+        application = web.Application(client_max_size=2**26)
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -122,6 +125,8 @@ class Proxy:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request)
         asked = await request.json()
+        if not self._spoiled():
+            return await self._forward(asked)
         await asyncio.sleep(self.delay)
         if self.drop:
             return _hang_up(request)
@@ -137,6 +142,11 @@ class Proxy:
         await response.prepare(request)
         await response.write(text[: len(text) // 2].encode())
         return _hang_up(request)
+
+    async def _forward(self, asked: Json) -> web.Response:
+        self.requests += [one["method"] for one in (asked if isinstance(asked, list) else [asked])]
+        async with self._client.post(self._node, json=asked) as response:
+            return web.Response(body=await response.read(), content_type="application/json")
 
     async def _ask(self, method: str, *params: Json) -> Json:
         asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

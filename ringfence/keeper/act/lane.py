@@ -104,7 +104,7 @@ class Lane:
         report.changed = settled(rows, chain, head, self.signing.liquidator)
         if report.changed:
             self.ledger.settle(report.changed, self.guard)
-        slots = Slots.of(rows, chain)
+        slots = Slots.of(rows, chain, head)
         for row in report.changed:
             slots.put(row)
         return slots

@@ -16,15 +16,19 @@ _USED = (*OPEN, State.MINED, State.FAILED)
 
 @dataclass(slots=True)
 class Slots:
-    """All attempts of each nonce, and what the node says of the account; kept up to date."""
+    """All attempts of each nonce, and what the node says of the account; kept up to date.
+
+    `head` is the number of the block that bids are of; receipts may be of later ones.
+    """
 
     chain: Chain
     attempts: dict[int, list[Row]]
+    head: int
 
     @classmethod
-    def of(cls, rows: Sequence[Row], chain: Chain) -> Slots:
+    def of(cls, rows: Sequence[Row], chain: Chain, head: Header) -> Slots:
         """Return the slots of a ledger's rows."""
-        return cls(chain, by_nonce(rows))
+        return cls(chain, by_nonce(rows), head.number)
 
     def put(self, row: Row) -> None:
         """Take over a row: a new one, or a known one that changed."""
@@ -51,8 +55,17 @@ class Slots:
         return [row for nonce in sorted(self.attempts) if (row := self.live(nonce)) is not None]
 
     def covered(self, besides: int | None = None) -> set[Target]:
-        """Return the targets of the open transactions, those of one nonce left out."""
-        return {target for row in self.open() if row.nonce != besides for target in row.targets}
+        """Return the targets of the open transactions, those of one nonce left out.
+
+        With those that were mined after the head: bids do not know yet what became of them.
+        """
+        mined = [
+            row
+            for attempts in self.attempts.values()
+            for row in attempts
+            if row.outcome is not None and row.outcome.block > self.head
+        ]
+        return {t for row in [*self.open(), *mined] if row.nonce != besides for t in row.targets}
 
     def next_nonce(self) -> int:
         """Return the lowest nonce that nothing uses, ours or foreign: no hole stays below it."""

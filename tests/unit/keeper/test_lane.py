@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -66,6 +67,17 @@ def test_step__again_in_the_same_block__nothing_more(stand: Stand) -> None:
     again = stand.step(bid(1), bid(2), bid(2, 3))
     assert (again.sent, again.resent, again.changed) == ([], [], [])
     assert len(stand.pooled()) == 2
+
+
+def test_step__mined_after_the_head__its_target_waits_for_the_next_head(stand: Stand) -> None:
+    """A keeper that took longer than a block: what it saw due is not so any more."""
+    head, fees = stand.head(), Fees(BASE, GWEI)
+    stand.step(bid(1))
+    stand.mine()
+    late = asyncio.run(stand.lane().step(head, fees, [bid(1), bid(2)]))
+    assert [row.state for row in late.changed] == ["mined"]
+    assert [sent.targets for sent in late.sent] == [((VAULT, 2),)]
+    assert [sent.targets for sent in stand.step(bid(1)).sent] == [((VAULT, 1),)]
 
 
 def test_step__bids_that_share_a_target__the_first_alone(stand: Stand) -> None:
