@@ -50,13 +50,13 @@ def _keeper(folder: Path, record: Path, nodes: Sequence[Proxy], socket: Proxy) -
 @contextmanager
 def _arena(folder: Path, seed: int) -> Iterator[Arena]:
     with lay(folder, _VAULTS) as ground, proxies(ground.engine.url, 4) as made:
-        draw = Random(seed)
-        world = World(ground, draw, ground.engine.accounts[KEEPER].address)
+        # Two, so that the price's walk does not hang on how many draws the faults have taken.
+        world = World(ground, Random(seed), ground.engine.accounts[KEEPER].address)
         world.begin()
         *nodes, socket = made
         keeper = _keeper(folder, folder / "deployment.json", nodes, socket)
         try:
-            yield Arena(world, [keeper], nodes, socket, draw)
+            yield Arena(world, [keeper], nodes, socket, Random(-seed))
         finally:
             keeper.kill()
 
@@ -78,6 +78,7 @@ def _run(arena: Arena, weather: Weather, minutes: float, console: Console) -> li
     [keeper] = arena.keepers
     keeper.start()
     problems: list[str] = []
+    world.restless = False
     while not keeper.beats:
         clock.wait()
         world.block(faults)
