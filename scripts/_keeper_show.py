@@ -122,6 +122,8 @@ class Screen:
             click.echo(json.dumps(self.data(beat)))
             return
         self._say(line)
+        for note in beat.notes:
+            self._say(note)
         if beat.plan.batches or beat.plan.skipped:
             self._due_table(beat)
         self._acts(beat)
@@ -153,6 +155,7 @@ class Screen:
             "troubles": {checksum(vault): why for vault, why in beat.tick.troubles.items()},
             "failed": dict(beat.failed),
             "refused": beat.refused,
+            "notes": list(beat.notes),
             "due": [
                 {
                     "vault": checksum(one.vault),

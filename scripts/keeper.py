@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ringfence.evm.abi import checksum
 from ringfence.keeper.act.policy import MAX_TARGETS, Policy
 from ringfence.keeper.assemble import GWEI, Settings, opened
 from ringfence.keeper.chain.heads import Heads
+from ringfence.keeper.chain.pending import Mempool
 from ringfence.keeper.run import Watch, keep
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.logs import open_log
@@ -127,14 +129,16 @@ async def _once(service: Service, heads: Heads, screen: Screen, act: Callable[[]
 
 
 async def _work(
-    settings: Settings, heads_url: str | None, interval: float, watch: Watch | None,
-    screen: Screen, act: Callable[[], bool], approve: Callable[[dict[bytes, int]], None],
+    settings: Settings, heads_url: str | None, mempool: str | None, interval: float,
+    watch: Watch | None, screen: Screen, act: Callable[[], bool],
+    approve: Callable[[dict[bytes, int]], None],
 ) -> None:  # fmt: skip
     progress = _progress(Console(stderr=True))
     log = open_log(sys.stderr, as_json=screen.as_json)
     async with (
         opened(settings, time.time, progress) as service,
         Heads(service.pool, heads_url, interval=interval) as heads,
+        AsyncExitStack() as cleanup,
     ):
         screen.book = lambda: service.engine.book
         if settings.policy.most_loss and not settings.lane.dry_run:
@@ -155,7 +159,11 @@ async def _work(
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await keep(service, heads, watch, show, screen.listening)
+        updates = None
+        if mempool is not None and service.behind is not None:
+            watched = service.behind.watched
+            updates = await cleanup.enter_async_context(Mempool(service.pool, mempool, watched))
+        await keep(service, heads, watch, show, screen.listening, updates)
 
 
 cli.add_command(check)
@@ -169,6 +177,9 @@ cli.add_command(stress)
 @click.option("--share", help="PostgreSQL URL of leases, where several keepers share the work.")
 @click.option("--quorum", type=click.IntRange(1), help="Nodes that must have a head.")
 @click.option("--ws", "heads_url", help="A node's WebSocket URL for heads; else it asks.")
+@click.option(
+    "--mempool", help="A node's WebSocket URL for oracles' updates before they are mined."
+)
 @click.option("--relay", "relays", multiple=True, help="A private relay's URL: only these send.")
 @click.option("--public-after", type=click.IntRange(1), help="Blocks until it is sent openly too.")
 @click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
@@ -190,9 +201,9 @@ cli.add_command(stress)
 def run(
     account: str | None, record_file: Path | None, store: str | None, ledger: str | None,
     share: str | None, rpcs: tuple[str, ...], quorum: int | None, heads_url: str | None,
-    relays: tuple[str, ...], public_after: int | None, quoter: str | None, min_profit: str,
-    max_loss: str, batch: int, max_fee: float, max_spend: str, interval: str, listen: str,
-    webhook: str | None, once: bool, dry_run: bool, yes: bool, as_json: bool,
+    mempool: str | None, relays: tuple[str, ...], public_after: int | None, quoter: str | None,
+    min_profit: str, max_loss: str, batch: int, max_fee: float, max_spend: str, interval: str,
+    listen: str, webhook: str | None, once: bool, dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Liquidate what is due; without --once on and on, every block."""
     policy = Policy(least_profit=_wei(min_profit), most_loss=_wei(max_loss), targets=batch)
@@ -214,6 +225,7 @@ def run(
         lane=replace(settings.lane, dry_run=dry_run, public_after=public_after),
         max_fee=int(max_fee * GWEI),
         max_spend=most_spent,
+        behind=mempool is not None and not once,
     )
 
     def ask() -> bool:
@@ -231,6 +243,6 @@ def run(
         _approve_losses(deployer, liquidator, most)
 
     try:
-        asyncio.run(_work(settings, heads_url, pause, watch, screen, ask, approve))
+        asyncio.run(_work(settings, heads_url, mempool, pause, watch, screen, ask, approve))
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("stopped; what was sent is remembered", err=True)

@@ -55,6 +55,7 @@ _FOREIGN: Mapping[str, Sequence[AbiEntry]] = {
         _function("slot0", "", "uint160 int24 uint16 uint16 uint16 uint8 bool", "view"),
         _function("liquidity", "", "uint128", "view"),
     ),
+    "AggregatorProxy": (_function("aggregator", "", "address", "view"),),
     "UniswapV3Factory": (_function("getPool", "address address uint24", "address", "view"),),
 }
 

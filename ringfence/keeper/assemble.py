@@ -11,6 +11,7 @@ from ringfence.client.deployment import QUOTERS
 from ringfence.client.signing import Signer
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import address_bytes, checksum
+from ringfence.keeper.act.behind import Behind
 from ringfence.keeper.act.lane import Lane, LanePolicy
 from ringfence.keeper.act.lease import Leases
 from ringfence.keeper.act.ledger import Ledger
@@ -80,7 +81,7 @@ class Settings:
 
     `shared` is a database that several keepers share: leases and the lane's ledger are in it, and
     `ledger` is not used; `holder` is this one's name there. `max_fee` is wei a unit of gas,
-    `max_spend` the fees of a day.
+    `max_spend` the fees of a day. `behind` says whether oracles' updates that wait are followed.
     """
 
     places: Places
@@ -99,6 +100,7 @@ class Settings:
     max_fee: int = 500 * GWEI
     max_spend: int = ETHER
     gas_floor: int = ETHER // 20
+    behind: bool = False
 
 
 @asynccontextmanager
@@ -159,5 +161,6 @@ async def opened(
             status=status,
             names=places.names,
             leases=leases,
+            behind=Behind(pool, engine, places.names) if settings.behind else None,
             clock=clock,
         )

@@ -7,7 +7,7 @@ hash. However many positions there are, it stays at that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ringfence.client.abi import interface
@@ -132,6 +132,22 @@ class Engine:
             ("eth_call", [{"to": self._lens, "data": "0x" + data.hex()}, block])
             for data in map(self._market.encode, vaults)
         ]
+
+    def market_call(self, vault: bytes) -> tuple[bytes, bytes]:
+        """Return the lens's 20 bytes and the calldata that `see` takes the answer of."""
+        return bytes.fromhex(self._lens[2:]), self._market.encode(vault)
+
+    def see(self, vault: bytes, answer: Json | RpcError, besides: Container[int]) -> Sight:
+        """Return what would be due on top of the last tick if the lens answered so.
+
+        Ids of `besides` are left out.
+        """
+        block = self.last.block
+        if block is None:
+            return Sight(unread="nothing was seen yet")
+        sight = self._see(vault, block, answer)
+        due = tuple(one for one in sight.due if one not in besides)
+        return replace(sight, due=due, words=tuple(self.book.words(vault, due)))
 
     async def _look(self, block: Tip, answers: dict[bytes, Json | RpcError]) -> Tick:
         """Return what is due, of `answers` of the lens at the block, and of those that lack yet."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.alerts import Alerts
@@ -33,8 +34,11 @@ async def keep(
     watch: Watch,
     show: Callable[[Beat], None],
     listening: Callable[[str], None],
+    pending: AsyncIterable[Pending] | None = None,
 ) -> None:
     """Run until the heads end or it is cancelled; `listening` gets the server's URL.
+
+    `pending` are oracles' updates that wait.
 
     Raises ServerError when it cannot listen, LeaseError when leases cannot be let go of.
     """
@@ -49,11 +53,11 @@ async def keep(
             server = Server(status, metrics, look, host=watch.listen[0], port=watch.listen[1])
             listening(await server.start())
             cleanup.push_async_callback(server.close)
-        tasks = []
+        tasks = [] if pending is None else [beside.create_task(_follow(service, pending, show))]
         if watch.webhook is not None:
             labels = {"chain": str(status.chain_id), "account": status.account}
             alerts = Alerts(watch.webhook, status.alerts, clock, labels=labels)
-            tasks = [beside.create_task(alerts.run()), beside.create_task(_tell(alerts, look))]
+            tasks += [beside.create_task(one) for one in (alerts.run(), _tell(alerts, look))]
         try:
             async for head in heads:
                 beat = await service.on_head(head)
@@ -64,6 +68,15 @@ async def keep(
                 task.cancel()
             if service.leases is not None and not status.lane.open:
                 service.leases.release()
+
+
+async def _follow(
+    service: Service, pending: AsyncIterable[Pending], show: Callable[[Beat], None]
+) -> None:
+    async for one in pending:
+        beat = await service.on_pending(one)
+        if beat is not None:
+            show(beat)
 
 
 async def _tell(alerts: Alerts, look: Callable[[], tuple[Problem, ...]]) -> None:

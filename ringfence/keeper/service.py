@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.act.bid import Fees
+from ringfence.keeper.act.behind import Behind, fees_behind, is_next, worth_it
+from ringfence.keeper.act.bid import Bid, Fees, Target
 from ringfence.keeper.act.fees import fee_questions, fees_of, read_fees
 from ringfence.keeper.act.lane import Lane
 from ringfence.keeper.act.lease import LeaseError, Leases
@@ -17,6 +18,7 @@ from ringfence.keeper.act.ledger import LedgerError, State
 from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.planner import Planner
 from ringfence.keeper.act.report import LaneReport
+from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.engine import Engine, Tick
@@ -32,7 +34,7 @@ class Beat:
     """What one head came to.
 
     `refused` says why nothing was signed although something was due; `failed` what went wrong, by
-    the step of the service that it kept from its end.
+    the step of the service that it kept from its end; `notes` what to know, each said once.
     """
 
     head: Header
@@ -41,6 +43,16 @@ class Beat:
     report: LaneReport
     refused: str | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a head came to, as far as what comes behind it in the next block builds on it."""
+
+    head: Header
+    held: Tick
+    bids: Sequence[Bid]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +60,8 @@ class Service:
     """Puts the parts together; of `pool`, those that read and those that send.
 
     `names` are the markets' ids by their vaults' 20 bytes. With `leases`, which are then in the
-    ledger's database, only vaults that are held are acted on. `clock` says unix seconds.
+    ledger's database, only vaults that are held are acted on. `behind` looks at oracles' updates
+    that wait. `clock` says unix seconds.
     """
 
     engine: Engine
@@ -58,25 +71,57 @@ class Service:
     status: Status
     names: Mapping[bytes, str]
     leases: Leases | None = None
+    behind: Behind | None = None
     clock: Callable[[], float] = time.time
     _failed: dict[str, str] = field(default_factory=dict)
+    _done: _Done | None = None
+    _waiting: Collection[Target] = ()
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def on_head(self, head: Header) -> Beat:
         """Do all that a head asks for; what fails is in the beat, and the next head tries anew."""
         started = time.perf_counter()
-        self._failed = {}
+        self._failed, self._done = {}, None
         self.status.head(head.number, head.timestamp, self.clock())
         tick = await self._look(head)
         held = self._held(head, tick)
         plan, report, refused = Plan(), LaneReport(head.number), None
+        bids: Sequence[Bid] = ()
         if any(sight.due for sight in held.vaults.values()) or self._busy(head):
             fees = await self._fees(head, tick)
             plan, refused = await self._plan(head, fees, held)
-            report = await self._act(head, fees, Plan() if refused else plan)
+            bids = () if refused else plan.bids
+            report = await self._act(head, fees, bids)
         self._tell(head, plan, report)
         self.status.tick_at = self.clock()
         self.status.tick_seconds = time.perf_counter() - started
-        return Beat(head, tick, plan, report, refused, self._failed)
+        self._done = _Done(head, held, bids)
+        notes = [] if self.behind is None else await self.behind.refresh(head)
+        return Beat(head, tick, plan, report, refused, self._failed, notes)
+
+    async def on_pending(self, pending: Pending) -> Beat | None:
+        """Send what an oracle's update makes due right behind it; None where that is nothing."""
+        done, behind = self._done, self.behind
+        if done is None or behind is None:
+            return None
+        head = done.head
+        tick = await behind.look(pending, head, done.held, self._waiting)
+        if not tick.due:
+            return None
+        fees = await self._fees(head, done.held)
+        price = fees_behind(pending, fees)
+        if price is None or not await is_next(self.pool, pending, head):
+            return None
+        plan, refused = await self._plan(head, price, tick, pending)
+        report = LaneReport(head.number)
+        async with self._sending:
+            if self._done is not done:
+                return None
+            if not refused:
+                bids = [*done.bids, *worth_it(plan.bids, price)]
+                report = await self._step(head, fees, bids)
+            self._count(head, report)
+        return Beat(head, tick, plan, report, refused)
 
     def _note(self, step: str, error: Exception | str) -> None:
         self._failed[step] = str(error)
@@ -141,10 +186,12 @@ class Service:
             self._note("lane", error)
             return False
 
-    async def _plan(self, head: Header, fees: Fees, held: Tick) -> tuple[Plan, str | None]:
+    async def _plan(
+        self, head: Header, fees: Fees, held: Tick, before: Pending | None = None
+    ) -> tuple[Plan, str | None]:
         """Return what to send, and why it may not be: signed is only what a quorum knows of."""
         asked = asyncio.create_task(self.pool.agreed(head))
-        plan = await self.planner.bids(head, fees, held)
+        plan = await self.planner.bids(head, fees, held, before)
         refused = await asked if plan.bids else None
         asked.cancel()
         if refused:
@@ -153,9 +200,13 @@ class Service:
             self.status.worked("quorum")
         return plan, refused
 
-    async def _act(self, head: Header, fees: Fees, plan: Plan) -> LaneReport:
+    async def _act(self, head: Header, fees: Fees, bids: Sequence[Bid]) -> LaneReport:
+        async with self._sending:
+            return await self._step(head, fees, bids)
+
+    async def _step(self, head: Header, fees: Fees, bids: Sequence[Bid]) -> LaneReport:
         try:
-            report = await self.lane.step(head, fees, plan.bids)
+            report = await self.lane.step(head, fees, bids)
         except LeaseError as error:
             self._failed["leases"] = self.status.lease_error = str(error)
             return LaneReport(head.number)
@@ -168,12 +219,17 @@ class Service:
     # Tell
 
     def _tell(self, head: Header, plan: Plan, report: LaneReport) -> None:
-        status, lane = self.status, self.status.lane
+        status = self.status
         status.endpoints = [
             EndpointStatus(one.name, one.height, one.healthy, one.error)
             for one in self.pool.describe()
         ]
         status.skipped = dict(Counter(one.reason for one in plan.skipped))
+        self._count(head, report)
+
+    def _count(self, head: Header, report: LaneReport) -> None:
+        lane = self.status.lane
+        self._waiting = {target for row in report.waiting for target in row.targets}
         lane.open = len(report.waiting)
         lane.oldest = max((head.number - row.block for row in report.waiting), default=0)
         lane.sent += len(report.sent)

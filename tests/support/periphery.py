@@ -296,6 +296,17 @@ def add_market(stage: Stage, collateral: Contract, asset: Contract, **changes: i
     return _make_market(stage.engine, stage.factory, (collateral, asset), price, 10**4, **changes)
 
 
+def add_long_market(stage: Stage, oracle: Contract) -> Market:
+    """Another long market, priced otherwise, with a lender in it."""
+    ends = stage.weth, stage.usdc
+    fund(stage.engine, stage.weth, DEPLOYER, WETH)
+    market = _make_market(stage.engine, stage.factory, ends, 0, 100 * USDC, oracle)
+    stage.usdc.mint(LENDER, 3_000_000 * USDC)
+    stage.usdc.approve(market.vault, MAX_UINT256, sender=LENDER)
+    market.vault.deposit(3_000_000 * USDC, LENDER, sender=LENDER)
+    return market
+
+
 @contextmanager
 def changes_nothing(stage: Stage, *accounts: Addressable) -> Iterator[None]:
     """Expect that no wallet and no position of these accounts changes inside."""
@@ -325,10 +336,11 @@ def _make_market(
     tokens: tuple[Contract, Contract],
     price: int,
     min_debt: int,
+    oracle: Contract | None = None,
     **changes: int,
 ) -> Market:
     collateral, asset = tokens
-    oracle = engine.deploy(load("SettableOracle"), price, price)
+    oracle = oracle or engine.deploy(load("SettableOracle"), price, price)
     rate_model = engine.deploy(load("SettableRate"), 0)
     params = Params(collateral.address, asset.address, oracle.address, rate_model.address)._replace(
         target_ltv=83 * 10**16, min_debt=min_debt, **changes

@@ -28,7 +28,8 @@ class Bid:
 
     `to` is a contract's 20 bytes. `worth` is the most that may be paid for its gas in all, wei:
     what it earns, less what the policy wants left. `charged` is the gas that it pays for: less than
-    the limit `gas`, as refunds come at its end; 0 where that is not known.
+    the limit `gas`, as refunds come at its end; 0 where that is not known. `tip` is what it must
+    not exceed, wei a unit of gas, and then offers: None, what everything offers.
     """
 
     to: bytes
@@ -37,6 +38,7 @@ class Bid:
     worth: int
     targets: tuple[Target, ...]
     charged: int = 0
+    tip: int | None = None
 
     @property
     def max_price(self) -> int:

@@ -218,7 +218,8 @@ class _Step:
             return None, refused
         limit = min(bid.max_price, self.lane.signing.max_fee)
         floors = self.slots.floors(nonce)
-        price = offer(self.fees, limit, floors)
+        fees = self.fees if bid.tip is None else replace(self.fees, tip=bid.tip)
+        price = offer(fees, limit, floors)
         if price is None:
             behind = (
                 f", an eighth over {_gwei(max(floors)[0])} to replace another" if floors else ""
@@ -228,6 +229,8 @@ class _Step:
                 f"(limit {_gwei(limit)}); it waits until gas is cheaper or it is worth more"
             )
         max_fee, tip = price
+        if bid.tip is not None and tip > bid.tip:
+            return None, f"a tip of {_gwei(tip)} gwei would put it before what it has to follow"
         needed = self.slots.committed(nonce) + bid.gas * max_fee
         if needed > self.slots.chain.balance:
             return None, (

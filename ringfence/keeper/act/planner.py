@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ringfence.evm.abi import address_bytes
+from ringfence.keeper.act.behind import After
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.market import Market
 from ringfence.keeper.act.plan import Plan, plan
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts, Quotes
 from ringfence.keeper.act.simulate import Simulation
+from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.wire import Header, Rpc
 from ringfence.keeper.engine import Tick
 from ringfence.keeper.memory.events import Vault
@@ -54,8 +56,12 @@ class Planner:
             if not isinstance(one.asset_per_ether, str)
         }
 
-    async def bids(self, head: Header, fees: Fees, tick: Tick) -> Plan:
+    async def bids(
+        self, head: Header, fees: Fees, tick: Tick, before: Pending | None = None
+    ) -> Plan:
         """Return what to send after `head`, simulated there, and why the rest is left alone.
+
+        With `before` it is simulated after that transaction; quotes are the head's.
 
         A vault of which nothing ran the last time comes after the others, so that what it claims
         to sell does not spoil the price for them.
@@ -72,7 +78,12 @@ class Planner:
         markets.sort(key=lambda one: (one.vault in self._failing, -one.worst))
         planned = plan(markets, fees, self.policy)
         simulation = Simulation(
-            self._rpc, self._contracts.liquidator, self._account, fees, self.policy, head
+            self._rpc if before is None else After(self._rpc, before),
+            self._contracts.liquidator,
+            self._account,
+            fees,
+            self.policy,
+            head,
         )
         done = await simulation.run(planned)
         planned_for = {batch.market.vault for batch in planned.batches}

@@ -63,7 +63,8 @@ class Mempool:
 
     `watched` may change meanwhile. `url` is a node's WebSocket; `rpc` is asked for the transactions
     of which it tells the hash alone. None comes twice; some may never come, as no pool holds all,
-    and as those that wait for a slow consumer are forgotten when they are too many.
+    and as those that wait for a slow consumer are forgotten when they are too many, or when one
+    with the same sender and nonce comes after them.
 
     Use it in `async with`.
     """
@@ -154,7 +155,21 @@ class Mempool:
             return
         if pending.hash not in self._given:
             self._given.append(pending.hash)
+            for one in [*self._found]:
+                if (one.sender, one.nonce) == (pending.sender, pending.nonce):
+                    self._found.remove(one)
             self._found.append(pending)
+
+
+def as_call(pending: Pending) -> Json:
+    """Return a transaction as `eth_simulateV1` takes it."""
+    return {
+        "from": "0x" + pending.sender.hex(),
+        "to": "0x" + pending.to.hex(),
+        "gas": hex(pending.gas),
+        "value": hex(pending.value),
+        "input": "0x" + pending.data.hex(),
+    }
 
 
 async def after(
@@ -167,13 +182,7 @@ async def after(
     """
     simulated = {
         "calls": [
-            {
-                "from": "0x" + pending.sender.hex(),
-                "to": "0x" + pending.to.hex(),
-                "gas": hex(pending.gas),
-                "value": hex(pending.value),
-                "input": "0x" + pending.data.hex(),
-            },
+            as_call(pending),
             *[{"to": "0x" + to.hex(), "input": "0x" + data.hex()} for to, data in calls],
         ],
         "blockOverrides": {"time": hex(head.timestamp + 1)},

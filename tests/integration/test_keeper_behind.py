@@ -1,0 +1,385 @@
+"""Liquidated in the very block of the oracle's update: a service, and a node that mines when told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from eth_account.signers.local import LocalAccount
+
+from ringfence.client.signing import key_signer
+from ringfence.evm import Contract, load
+from ringfence.evm.abi import address_bytes
+from ringfence.evm.anvil import AnvilEngine, launch
+from ringfence.evm.rpc import Json, JsonRpc
+from ringfence.keeper.act.bid import Fees
+from ringfence.keeper.act.ledger import State
+from ringfence.keeper.act.quotes import Contracts
+from ringfence.keeper.assemble import Places, Settings, opened
+from ringfence.keeper.chain.pending import Mempool, Pending
+from ringfence.keeper.chain.wire import Header
+from ringfence.keeper.engine import Tick
+from ringfence.keeper.memory.store import Deployment
+from ringfence.keeper.service import Beat, Service
+from tests.support.feeds import DAY, NO_SEQUENCER, TOLERANCE, UNUSED, feed_config
+from tests.support.market import (
+    KEEPER,
+    MAX_UINT256,
+    OPERATOR,
+    RECEIVER,
+    STRANGER,
+    TRADER,
+    USDC,
+    WETH,
+    Market,
+    position_id,
+    price_of,
+)
+from tests.support.periphery import Stage, add_long_market, build_stage, fund
+from tests.support.proxy import proxies
+
+PATIENCE = 120.0
+GWEI = 10**9
+FEES = Fees(10 * GWEI, GWEI)
+TRANSMITTER = OPERATOR
+
+
+@dataclass(slots=True)
+class Scene:
+    """A market priced by a feed behind a proxy, and a node that mines when told."""
+
+    stage: Stage
+    market: Market
+    aggregator: Contract
+    proxy: Contract
+    lens: Contract
+    rpc: JsonRpc
+    salts: int = field(default=0)
+
+    @property
+    def engine(self) -> AnvilEngine:
+        assert isinstance(self.stage.engine, AnvilEngine)
+        return self.stage.engine
+
+    def open(self, ltv: int = 75) -> int:
+        """A position of an ether, at an LTV in % at 2,000."""
+        self.salts += 1
+        position = position_id(TRADER, self.salts)
+        debt = 2_000 * USDC * ltv // 100
+        self.market.vault.adjust(position, WETH, debt, TRADER, b"", sender=TRADER)
+        return position
+
+    def transmit(
+        self, dollars: int, sender: LocalAccount = TRANSMITTER, tip: int = 3 * GWEI, **more: str
+    ) -> str:
+        """Send an update that waits; return its hash."""
+        base = int(self.rpc.call("eth_feeHistory", "0x1", "latest", [])["baseFeePerGas"][-1], 16)
+        sent = {
+            "from": sender.address,
+            "to": self.aggregator.address,
+            "data": "0x" + self.aggregator.transmit.encode(dollars * 10**8).hex(),
+            "gas": hex(200_000),
+            "maxFeePerGas": hex(2 * base + tip),
+            "maxPriorityFeePerGas": hex(tip),
+        }
+        found: str = self.rpc.call("eth_sendTransaction", sent | more)
+        return found
+
+    def head(self) -> Header:
+        return Header.parse(self.rpc.call("eth_getBlockByNumber", "latest", False))
+
+    def mine(self) -> list[Json]:
+        """Mine what waits; return the receipts in the block's order."""
+        self.rpc.call("evm_mine")
+        block = self.rpc.call("eth_getBlockByNumber", "latest", False)
+        return [self.rpc.call("eth_getTransactionReceipt", one) for one in block["transactions"]]
+
+    def settings(self) -> Settings:
+        uniswap, engine = self.stage.uniswap, self.engine
+        where = (self.stage.liquidator, uniswap.factory, uniswap.quoter, uniswap.weth)
+        places = Places(
+            Deployment(engine.chain_id, address_bytes(self.stage.factory), 1),
+            address_bytes(self.lens),
+            Contracts(*map(address_bytes, where)),
+            {address_bytes(self.market.vault): "fed", address_bytes(self.stage.long.vault): "set"},
+        )
+        return Settings(
+            places=places,
+            account=address_bytes(KEEPER),
+            signer=key_signer(KEEPER),
+            urls=[engine.url],
+            store="sqlite://",
+            ledger="sqlite://",
+            behind=True,
+        )
+
+    def run(self, work: Callable[[Service, Mempool], Awaitable[None]]) -> None:
+        async def do() -> None:
+            async with asyncio.timeout(PATIENCE), self.listening() as (service, pool):
+                await work(service, pool)
+
+        asyncio.run(do())
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[tuple[Service, Mempool]]:
+        async with opened(self.settings(), lambda: 0.0, lambda _block, _head: None) as service:
+            assert service.behind is not None
+            with proxies(self.engine.url, 1) as [way]:
+                async with Mempool(service.pool, way.websocket, service.behind.watched) as pool:
+                    while way.subscriptions == 0:
+                        await asyncio.sleep(0.005)
+                    yield service, pool
+
+
+@pytest.fixture(scope="module")
+def standing_scene() -> Iterator[Scene]:
+    with launch() as engine:
+        stage = build_stage(engine)
+        aggregator = engine.deploy(load("TransmittedFeed"), 8, 2_000 * 10**8, TRANSMITTER.address)
+        proxy = engine.deploy(load("ProxiedFeed"), aggregator)
+        config = feed_config(proxy, 7 * DAY, 10**8, 10**13)
+        oracle = engine.deploy(
+            load("ChainlinkOracle"), stage.weth, stage.usdc, config, UNUSED, UNUSED, UNUSED,
+            NO_SEQUENCER, price_of(2_000), TOLERANCE,
+        )  # fmt: skip
+        market = add_long_market(stage, oracle)
+        fund(engine, stage.weth, TRADER, 1_000 * WETH)
+        stage.weth.approve(market.vault, MAX_UINT256, sender=TRADER)
+        lens = engine.deploy(load("VaultLens"))
+        rpc = JsonRpc(engine.url)
+        yield Scene(stage, market, aggregator, proxy, lens, rpc)
+        rpc.close()
+
+
+@pytest.fixture
+def scene(standing_scene: Scene) -> Iterator[Scene]:
+    mark = standing_scene.engine.snapshot()
+    yield standing_scene
+    standing_scene.rpc.call("evm_setAutomine", True)
+    standing_scene.engine.restore(mark)
+
+
+async def ready(scene: Scene, service: Service) -> Beat:
+    """Have a service see the head, and the node mine no more unless told."""
+    scene.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10 * GWEI))
+    scene.rpc.call("evm_mine")
+    scene.rpc.call("evm_setAutomine", False)
+    beat = await service.on_head(scene.head())
+    assert (beat.failed, beat.tick.due) == ({}, {})
+    return beat
+
+
+async def heard(scene: Scene, pool: Mempool, dollars: int, **more: Any) -> Pending:
+    """Send an update and hear of it."""
+    sent = scene.transmit(dollars, **more)
+    pending = await anext(pool)
+    assert "0x" + pending.hash.hex() == sent
+    return pending
+
+
+def test_on_pending__update_makes_one_due__liquidated_right_behind_it(scene: Scene) -> None:
+    position = scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        beat = await ready(scene, service)
+        [note] = beat.notes
+        oracle = scene.stage.long.oracle.address
+        assert note.startswith(f"set: its oracle {oracle} is no ChainlinkOracle")
+        assert service.behind is not None
+        assert service.behind.watched.keys() == {
+            *map(address_bytes, (scene.aggregator, scene.proxy))
+        }
+        pending = await heard(scene, pool, 1_700)
+        behind = await service.on_pending(pending)
+        assert behind is not None
+        [sent] = behind.report.sent
+        assert sent.targets == ((address_bytes(scene.market.vault), position),)
+        assert sent.tip == pending.max_tip - 1
+        update, ours = scene.mine()
+        assert update["transactionHash"] == "0x" + pending.hash.hex()
+        assert ours["transactionHash"] == "0x" + sent.hash.hex()
+        assert (update["status"], ours["status"]) == ("0x1", "0x1")
+        assert scene.market.slot(position).scaled_debt < 1_000 * USDC
+        after = await service.on_head(scene.head())
+        [row] = after.report.changed
+        assert (row.state, after.report.waiting) == (State.MINED, [])
+        assert row.outcome is not None
+        [(target, profit)] = row.outcome.profits
+        assert target == sent.targets[0]
+        assert profit > 0
+        assert (after.tick.due, after.notes, after.failed) == ({}, [], {})
+        assert (service.status.lane.sent, service.status.lane.mined) == (1, 1)
+
+    scene.run(work)
+
+
+@pytest.mark.parametrize("how", ["spoofed", "reverts", "no gas", "too cheap", "a hole before it"])
+def test_on_pending__update_that_will_not_be__nothing_is_sent(scene: Scene, how: str) -> None:
+    scene.open()
+    more: dict[str, Any] = {
+        "spoofed": {"sender": STRANGER},
+        "reverts": {"data": "0x12345678"},
+        "no gas": {"gas": hex(30_000)},
+        "too cheap": {"maxFeePerGas": hex(GWEI), "maxPriorityFeePerGas": hex(GWEI)},
+        "a hole before it": {"nonce": hex(7)},
+    }[how]
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_700, **more)
+        assert await service.on_pending(pending) is None
+        assert service.status.lane.sent == 0
+        assert service.lane.ledger.rows(0) == []
+
+    scene.run(work)
+
+
+def test_on_pending__update_is_dropped__skipped_at_the_cost_of_gas_and_on(scene: Scene) -> None:
+    position = scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_700)
+        behind = await service.on_pending(pending)
+        assert behind is not None
+        [sent] = behind.report.sent
+        assert scene.rpc.call("anvil_dropTransaction", "0x" + pending.hash.hex())
+        [ours] = scene.mine()
+        assert ours["status"] == "0x0"
+        after = await service.on_head(scene.head())
+        [row] = after.report.changed
+        assert (row.hash, row.state, after.report.waiting) == (sent.hash, State.FAILED, [])
+        # Its nonce is used, and the next update finds the lane as it was.
+        pending = await heard(scene, pool, 1_690)
+        again = await service.on_pending(pending)
+        assert again is not None
+        [later] = again.report.sent
+        assert later.nonce == sent.nonce + 1
+        assert [one["status"] for one in scene.mine()] == ["0x1", "0x1"]
+        assert scene.market.slot(position).scaled_debt < 1_000 * USDC
+
+    scene.run(work)
+
+
+def test_on_pending__update_replaced__newest_counts_and_the_first_bid_stays(scene: Scene) -> None:
+    worse, better = scene.open(78), scene.open(75)
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_790)
+        first = await service.on_pending(pending)
+        assert first is not None
+        nonce = hex(pending.nonce)
+        sent = scene.transmit(1_700, tip=6 * GWEI, nonce=nonce)
+        pending = await anext(pool)
+        assert "0x" + pending.hash.hex() == sent
+        second = await service.on_pending(pending)
+        assert second is not None
+        vault = address_bytes(scene.market.vault)
+        assert [one.targets for one in first.report.sent] == [((vault, worse),)]
+        assert [one.targets for one in second.report.sent] == [((vault, better),)]
+        update, *ours = scene.mine()
+        assert update["transactionHash"] == sent
+        assert [one["status"] for one in (update, *ours)] == ["0x1"] * 3
+        assert all(scene.market.slot(one).scaled_debt < 1_000 * USDC for one in (worse, better))
+
+    scene.run(work)
+
+
+def test_mempool__replaced_before_it_is_taken__only_the_newest_given(scene: Scene) -> None:
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        first = await heard(scene, pool, 1_790)
+        nonce = hex(first.nonce + 1)
+        older = scene.transmit(1_780, nonce=nonce)
+        newer = scene.transmit(1_770, tip=9 * GWEI, nonce=nonce)
+        while len(pool._heard) < 2:
+            await asyncio.sleep(0.005)
+        found = await anext(pool)
+        assert "0x" + found.hash.hex() == newer != older
+
+    scene.run(work)
+
+
+def test_on_pending__head_came_meanwhile__left_to_it(scene: Scene) -> None:
+    scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_700)
+        async with service._sending:
+            task = asyncio.create_task(service.on_pending(pending))
+            while not service._sending._waiters:
+                await asyncio.sleep(0.005)
+            service._done = None
+        assert await task is None
+        assert service.lane.ledger.rows(0) == []
+
+    scene.run(work)
+
+
+def test_on_pending__not_worth_landing_in_vain__not_sent(scene: Scene) -> None:
+    """Worth its gas once, but not twice."""
+    scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_700)
+        wanted = await service.planner.bids(
+            scene.head(), FEES, await looked(service, pending), pending
+        )
+        [bid] = wanted.bids
+        tip = bid.max_price * 2 // 3
+        base = 10 * GWEI
+        dear = scene.transmit(1_700, tip=tip, nonce=hex(pending.nonce))
+        pending = await anext(pool)
+        assert "0x" + pending.hash.hex() == dear
+        beat = await service.on_pending(pending)
+        assert beat is not None
+        assert len(beat.plan.bids) == 1
+        assert base + tip < beat.plan.bids[0].max_price < 2 * (base + tip)
+        assert (beat.report.sent, service.lane.ledger.rows(0)) == ([], [])
+
+    scene.run(work)
+
+
+async def looked(service: Service, pending: Pending) -> Tick:
+    assert service.behind is not None
+    assert service._done is not None
+    return await service.behind.look(pending, service._done.head, service._done.held, ())
+
+
+def test_look__many_of_one_sender__a_few_are_looked_at(scene: Scene) -> None:
+    scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending = await heard(scene, pool, 1_700)
+        found = [len((await looked(service, pending)).due) for _ in range(5)]
+        assert found == [1, 1, 1, 1, 0]
+        other = replace(pending, sender=address_bytes(STRANGER))
+        assert (await looked(service, other)).due == {}
+        assert service.behind is not None
+        assert service.behind._looked[1].total() == 6
+
+    scene.run(work)
+
+
+def test_refresh__aggregator_changed__watched_after_a_while(scene: Scene) -> None:
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        assert service.behind is not None
+        scene.rpc.call("evm_setAutomine", True)
+        scene.proxy.set_aggregator(RECEIVER)
+        head = scene.head()
+        for blocks, watched in ((299, scene.aggregator.address), (300, RECEIVER)):
+            number = service._done.head.number + blocks if service._done else 0
+            assert await service.behind.refresh(replace(head, number=number)) == []
+            ends = {*map(address_bytes, (scene.proxy.address, watched))}
+            assert service.behind.watched.keys() == ends
+
+    scene.run(work)
