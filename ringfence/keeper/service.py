@@ -105,7 +105,10 @@ class Service:
         if done is None or behind is None:
             return None
         head = done.head
-        tick = await behind.look(pending, head, done.held, self._waiting)
+        answers = await behind.ask(pending, head, done.held)
+        if self._done is not done:
+            return None
+        tick = behind.see(answers, done.held, self._waiting)
         if not tick.due:
             return None
         fees = await self._fees(head, done.held)

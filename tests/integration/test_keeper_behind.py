@@ -1,9 +1,9 @@
-"""Liquidated in the very block of the oracle's update: a service, and a node that mines when told."""
+"""Liquidated in the very block of the oracle's update: a node that mines when told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from eth_account.signers.local import LocalAccount
 
+from ringfence.client.abi import interface
 from ringfence.client.signing import key_signer
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.anvil import AnvilEngine, launch
-from ringfence.evm.rpc import Json, JsonRpc
+from ringfence.evm.rpc import Json, JsonRpc, Request, RpcError
+from ringfence.keeper.act.behind import After
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.ledger import State
 from ringfence.keeper.act.quotes import Contracts
@@ -159,8 +161,10 @@ def standing_scene() -> Iterator[Scene]:
 def scene(standing_scene: Scene) -> Iterator[Scene]:
     mark = standing_scene.engine.snapshot()
     yield standing_scene
-    standing_scene.rpc.call("evm_setAutomine", True)
+    standing_scene.rpc.call("anvil_dropAllTransactions")
     standing_scene.engine.restore(mark)
+    standing_scene.rpc.call("evm_setAutomine", True)
+    standing_scene.rpc.call("anvil_setNextBlockBaseFeePerGas", "0x0")
 
 
 async def ready(scene: Scene, service: Service) -> Beat:
@@ -217,15 +221,13 @@ def test_on_pending__update_makes_one_due__liquidated_right_behind_it(scene: Sce
     scene.run(work)
 
 
-@pytest.mark.parametrize("how", ["spoofed", "reverts", "no gas", "too cheap", "a hole before it"])
+@pytest.mark.parametrize("how", ["spoofed", "reverts", "no gas"])
 def test_on_pending__update_that_will_not_be__nothing_is_sent(scene: Scene, how: str) -> None:
     scene.open()
     more: dict[str, Any] = {
         "spoofed": {"sender": STRANGER},
         "reverts": {"data": "0x12345678"},
         "no gas": {"gas": hex(30_000)},
-        "too cheap": {"maxFeePerGas": hex(GWEI), "maxPriorityFeePerGas": hex(GWEI)},
-        "a hole before it": {"nonce": hex(7)},
     }[how]
 
     async def work(service: Service, pool: Mempool) -> None:
@@ -234,6 +236,22 @@ def test_on_pending__update_that_will_not_be__nothing_is_sent(scene: Scene, how:
         assert await service.on_pending(pending) is None
         assert service.status.lane.sent == 0
         assert service.lane.ledger.rows(0) == []
+
+    scene.run(work)
+
+
+def test_on_pending__update_that_the_next_block_cannot_take__nothing_is_sent(scene: Scene) -> None:
+    scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        good = await heard(scene, pool, 1_700)
+        hole = replace(good, nonce=good.nonce + 1)
+        for bad in (hole, replace(good, max_fee=8 * GWEI), replace(good, max_tip=0)):
+            assert await service.on_pending(bad) is None
+        assert service.lane.ledger.rows(0) == []
+        assert await service.on_pending(good) is not None
+        assert len(service.lane.ledger.rows(0)) == 1
 
     scene.run(work)
 
@@ -311,6 +329,21 @@ def test_on_pending__head_came_meanwhile__left_to_it(scene: Scene) -> None:
     async def work(service: Service, pool: Mempool) -> None:
         await ready(scene, service)
         pending = await heard(scene, pool, 1_700)
+        # Its answer comes when the next head is being read: the book may be between two blocks.
+        batch, done = service.pool.batch, service._done
+
+        async def late(requests: Sequence[Request]) -> list[Json | RpcError]:
+            answers = await batch(requests)
+            service._done = None
+            service.engine.book.vaults.clear()
+            return answers
+
+        service.behind = replace(service.behind, rpc=Late(late))
+        vaults = {**service.engine.book.vaults}
+        assert await service.on_pending(pending) is None
+        service.behind.rpc, service._done = service.pool, done
+        service.engine.book.vaults |= vaults
+        # Nor does it send at a head that has passed.
         async with service._sending:
             task = asyncio.create_task(service.on_pending(pending))
             while not service._sending._waiters:
@@ -347,13 +380,19 @@ def test_on_pending__not_worth_landing_in_vain__not_sent(scene: Scene) -> None:
     scene.run(work)
 
 
+@dataclass(slots=True)
+class Late:
+    batch: Callable[[Sequence[Request]], Awaitable[list[Json | RpcError]]]
+
+
 async def looked(service: Service, pending: Pending) -> Tick:
     assert service.behind is not None
     assert service._done is not None
-    return await service.behind.look(pending, service._done.head, service._done.held, ())
+    held = service._done.held
+    return service.behind.see(await service.behind.ask(pending, service._done.head, held), held, ())
 
 
-def test_look__many_of_one_sender__a_few_are_looked_at(scene: Scene) -> None:
+def test_ask__many_of_one_sender__a_few_are_looked_at(scene: Scene) -> None:
     scene.open()
 
     async def work(service: Service, pool: Mempool) -> None:
@@ -373,8 +412,9 @@ def test_refresh__aggregator_changed__watched_after_a_while(scene: Scene) -> Non
     async def work(service: Service, pool: Mempool) -> None:
         await ready(scene, service)
         assert service.behind is not None
-        scene.rpc.call("evm_setAutomine", True)
-        scene.proxy.set_aggregator(RECEIVER)
+        data = "0x" + scene.proxy.set_aggregator.encode(RECEIVER).hex()
+        scene.transmit(0, to=scene.proxy.address, data=data)
+        scene.mine()
         head = scene.head()
         for blocks, watched in ((299, scene.aggregator.address), (300, RECEIVER)):
             number = service._done.head.number + blocks if service._done else 0
@@ -383,3 +423,53 @@ def test_refresh__aggregator_changed__watched_after_a_while(scene: Scene) -> Non
             assert service.behind.watched.keys() == ends
 
     scene.run(work)
+
+
+def test_after__simulation_asked_for__behind_the_update_and_only_its_own_answers(
+    scene: Scene,
+) -> None:
+    """What a planner asks that simulates several calls in a row."""
+
+    async def work(service: Service, pool: Mempool) -> None:
+        await ready(scene, service)
+        pending, head = await heard(scene, pool, 1_700), scene.head()
+        lens, data = service_call(service, scene)
+        call = {"to": "0x" + lens.hex(), "input": "0x" + data.hex()}
+        options = {"blockStateCalls": [{"calls": [call, call]}], "validation": False}
+        request = "eth_simulateV1", [options, {"blockHash": "0x" + head.hash.hex()}]
+        [before] = await service.pool.batch([request])
+        [answer] = await After(service.pool, pending).batch([request])
+        assert prices(before) == [price_of(2_000)] * 2
+        assert prices(answer) == [price_of(1_700)] * 2
+        spoofed = replace(pending, sender=address_bytes(STRANGER))
+        [refused] = await After(service.pool, spoofed).batch([request])
+        assert isinstance(refused, RpcError)
+        assert refused.message.startswith("the update before it fails: ")
+
+    scene.run(work)
+
+
+def service_call(service: Service, scene: Scene) -> tuple[bytes, bytes]:
+    return service.engine.market_call(address_bytes(scene.market.vault))
+
+
+def prices(answer: Json) -> list[int]:
+    decode = interface("VaultLens").function("market", 1).decode
+    calls = answer[0]["calls"]
+    return [decode(bytes.fromhex(one["returnData"][2:])).price_high for one in calls]
+
+
+@pytest.mark.parametrize("answer", [None, [], [{"calls": []}], [{"calls": [{}, {}]}], "0x", 7])
+@pytest.mark.parametrize("method", ["eth_call", "eth_estimateGas", "eth_simulateV1"])
+def test_after__answer_of_no_simulation__an_error(method: str, answer: Json) -> None:
+    class Lying:
+        async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+            assert [name for name, _ in requests] == ["eth_simulateV1"]
+            return [answer]
+
+    pending = Pending(bytes(32), bytes(20), bytes(20), 0, 0, 21_000, 0, 0, b"")
+    params = [{"blockStateCalls": [{"calls": []}]}, "latest"]
+    if method != "eth_simulateV1":
+        params = [{"to": "0x"}, "latest", {}, {}]
+    [found] = asyncio.run(After(Lying(), pending).batch([(method, params)]))
+    assert isinstance(found, RpcError)

@@ -98,13 +98,10 @@ class Behind:
             for end in {end for feed in some for end in ends[feed]}:
                 self.watched.setdefault(end, set()).add(vault)
 
-    async def look(
-        self, pending: Pending, head: Header, held: Tick, waiting: Collection[Target]
-    ) -> Tick:
-        """Return what an update would make due on top of `head` in the vaults of `held`.
-
-        What is due there anyway is not of it, nor what is `waiting` to be liquidated already.
-        """
+    async def ask(
+        self, pending: Pending, head: Header, held: Tick
+    ) -> dict[bytes, bytes | RpcError]:
+        """Return what the lens would say after an update of the vaults of `held`, at `head`."""
         near = sorted(
             (sight.nearest, vault)
             for vault in self.watched.get(pending.to, ())
@@ -112,13 +109,20 @@ class Behind:
         )
         vaults = [vault for _, vault in near[:_VAULTS]]
         if not vaults or pending.gas > _UPDATE_GAS or not self._may_look(pending, head):
-            return replace(held, vaults={})
+            return {}
         calls = [self.engine.market_call(vault) for vault in vaults]
         answers = await after(self.rpc, head, pending, calls)
-        if self.engine.last.block != held.block:
-            return replace(held, vaults={})
+        return dict(zip(vaults, answers, strict=True))
+
+    def see(
+        self, answers: Mapping[bytes, bytes | RpcError], held: Tick, waiting: Collection[Target]
+    ) -> Tick:
+        """Return what is due by what `ask` got; the engine must still be where `held` is.
+
+        What is due there anyway is not of it, nor what is `waiting` to be liquidated already.
+        """
         sights = {}
-        for vault, answer in zip(vaults, answers, strict=True):
+        for vault, answer in answers.items():
             told = answer if isinstance(answer, RpcError) else "0x" + answer.hex()
             known = {one for of, one in waiting if of == vault}.union(held.vaults[vault].due)
             sights[vault] = self.engine.see(vault, told, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,17 @@ def test_step__replacement_mined_instead_by_the_first_bytes__its_outcome(stand: 
     assert stand.states() == [(0, 0, "mined"), (0, 1, "replaced")]
     assert report.waiting == []
     assert len(stand.step(bid(2)).sent) == 1
+
+
+def test_step__bid_with_a_tip_of_its_own__offered_and_never_more(stand: Stand) -> None:
+    """It has to follow another transaction: in the place of a stuck one it would go before it."""
+    fees = Fees(10 * GWEI, GWEI)
+    first, second = stand.step(bid(1), replace(bid(2), tip=GWEI // 2), fees=fees).sent
+    assert (first.tip, second.tip) == (GWEI, GWEI // 2)
+    assert second.max_fee == 20 * GWEI + GWEI // 2
+    stand.mine_full(2)
+    report = stand.step(replace(bid(3), tip=GWEI), fees=fees)
+    assert {one.reason for one in report.left} == {
+        "a tip of 1.125 gwei would put it before what it has to follow"
+    }
+    assert [(one.nonce, one.tip, one.replaces) for one in report.sent] == [(2, GWEI, None)]
