@@ -75,10 +75,10 @@ class Crash:
 
 
 @contextmanager
-def crash_stage(folder: Path, history: int = 256) -> Iterator[Crash]:
+def crash_stage(folder: Path, history: int = 256, chain_id: int = CHAIN_ID) -> Iterator[Crash]:
     """Start the chain; the node keeps so many past states."""
     scenario = load_scenario(ROOT / "scenarios" / "crash-2020-03-12.toml")
-    with launch(chain_id=CHAIN_ID, history=history) as engine:
+    with launch(chain_id=chain_id, history=history) as engine:
         stage = set_stage(engine, scenario, folder)
         fund_arbitrageur(stage, scenario)
         stage.open(stage.venues[LONG], TRADER, 1, Decimal(10), None)
