@@ -56,25 +56,28 @@ def _arena(folder: Path, seed: int) -> Iterator[Arena]:
         *nodes, socket = made
         keeper = _keeper(folder, folder / "deployment.json", nodes, socket)
         try:
-            yield Arena(world, [keeper], nodes, socket, Random(-seed))
+            yield Arena(world, [keeper], nodes, socket, Random(f"faults {seed}"))
         finally:
             keeper.kill()
 
 
 class _Clock:
-    """Wakes up every second; a block that took longer is followed by the next at once."""
+    """Wakes up every `pace` seconds; a block that took longer is followed by the next at once."""
 
-    def __init__(self) -> None:
-        self._next = time.monotonic()
+    def __init__(self, pace: float) -> None:
+        self._pace, self._next = pace, time.monotonic()
 
     def wait(self) -> None:
-        self._next = max(self._next + 1, time.monotonic())
+        """Sleep until the next block is to come."""
+        self._next = max(self._next + self._pace, time.monotonic())
         time.sleep(max(0.0, self._next - time.monotonic()))
 
 
-def _run(arena: Arena, weather: Weather, minutes: float, console: Console) -> list[str]:
+def _run(
+    arena: Arena, weather: Weather, minutes: float, pace: float, console: Console
+) -> list[str]:
     """Run it; return what the keeper did that no fault explains."""
-    world, clock, faults = arena.world, _Clock(), frozenset(["starting"])
+    world, clock, faults = arena.world, _Clock(pace), frozenset(["starting"])
     [keeper] = arena.keepers
     keeper.start()
     problems: list[str] = []
@@ -120,12 +123,14 @@ def _misses(found: Sequence[Episode], last: int) -> list[str]:
     ]
 
 
-def soak(minutes: float, seed: int, kinds: Sequence[str], folder: Path) -> dict[str, Any]:
+def soak(
+    minutes: float, seed: int, pace: float, kinds: Sequence[str], folder: Path
+) -> dict[str, Any]:
     """Run a soak and return its figures; `problems` is empty when all went well."""
     console = Console(stderr=True)
     with _arena(folder, seed) as arena:
         weather = Weather(arena, kinds)
-        problems = _run(arena, weather, minutes, console)
+        problems = _run(arena, weather, minutes, pace, console)
         world = arena.world
         blocks = [world.blocks[number] for number in sorted(world.blocks)]
         found = episodes(blocks)
@@ -137,6 +142,7 @@ def soak(minutes: float, seed: int, kinds: Sequence[str], folder: Path) -> dict[
         return {
             "seed": seed,
             "minutes": minutes,
+            "pace_seconds": pace,
             "blocks": len(blocks),
             "faults": dict(sorted(weather.count.items())),
             **summary(found, world.keeper),
@@ -150,6 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keeper.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pace", type=float, default=1, help="seconds from block to block")
     parser.add_argument("--faults", nargs="*", choices=[*FAULTS], default=[*FAULTS])
     parser.add_argument("--folder", type=Path, help="keep the keeper's files here")
     given = parser.parse_args()
@@ -158,7 +165,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        figures = soak(given.minutes, given.seed, given.faults, folder)
+        figures = soak(given.minutes, given.seed, given.pace, given.faults, folder)
     text = json.dumps(figures, indent=2) + "\n"
     RESULT.write_text(text)
     sys.stdout.write(text)

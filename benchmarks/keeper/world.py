@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -54,6 +54,7 @@ class World:
     blocks: dict[int, Seen] = field(default_factory=dict)
     price: float = _FIRST
     restless: bool = True
+    now: Callable[[], float] = time.time
     collateral: dict[Key, tuple[int, int]] = field(default_factory=dict)
     """Collateral and debt of what is open."""
     _mood: tuple[float, int] = (-0.004, 20)
@@ -65,8 +66,8 @@ class World:
 
     # The beginning
 
-    def begin(self) -> None:
-        """Bring the chain to the present, and open the first positions."""
+    def begin(self, positions: int = _POSITIONS) -> None:
+        """Bring the chain to the present, and open so many positions in each vault."""
         engine, stage = self.ground.engine, self.ground.stage
         self._time = int(time.time())
         engine.set_next_timestamp(self._time)
@@ -79,9 +80,9 @@ class World:
             stage.usdc.approve(vault, NEVER, sender=TRADER)
             self._ids[vault.address] = {}
         self._time = engine.timestamp
-        for _ in range(_POSITIONS // 10):
+        for start in range(0, positions, 10):
             for vault in self.ground.vaults:
-                for _ in range(10):
+                for _ in range(start, min(start + 10, positions)):
                     self._open(vault)
             self.block(frozenset())
 
@@ -172,7 +173,7 @@ class World:
             if isinstance(sent, RpcError):
                 raise RuntimeError(f"the soak's own transaction was refused: {sent}")
         self._queue, self._nonces = [], {}
-        self._time = max(self._time + 1, int(time.time()))
+        self._time = max(self._time + 1, int(self.now()))
         rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self.base))
         rpc.call("evm_mine", self._time)
         seen = self._look(faults)

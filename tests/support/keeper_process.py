@@ -21,7 +21,7 @@ Beat = dict[str, Any]
 
 _SECONDS = 120.0
 """How long anything is waited for: a start takes 10 s on a busy machine."""
-_POLL = 0.02
+_POLL = 0.1
 
 
 def free_port() -> int:
