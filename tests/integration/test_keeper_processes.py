@@ -71,18 +71,17 @@ class Scene:
         return due
 
     def go_on(self, keeper: KeeperProcess, blocks: int = 8) -> int:
-        """Mine until nothing is due, each block once the keeper has seen the last; return how many.
+        """Mine until the lens calls nothing due, and return how many blocks that took.
 
-        Whether anything is due is asked of the lens.
+        Each comes once the keeper has seen the one before; it has seen the last one, too.
         """
         for mined in range(blocks):
             head = max(self.world.blocks)
+            keeper.wait_beat(lambda beat, head=head: beat["block"] == head, f"beat at {head}")
             if not self.world.blocks[head].due:
                 return mined
-            keeper.wait_beat(lambda beat, head=head: beat["block"] == head, f"beat at {head}")
             self.world.block(CALM)
-        assert not self.world.blocks[max(self.world.blocks)].due
-        return blocks
+        raise AssertionError(f"due after {blocks} blocks: {self.world.blocks}")
 
     def taken(self) -> list[Key]:
         """Return what the keepers' account has liquidated, again and again if it did."""
