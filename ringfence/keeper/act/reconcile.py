@@ -10,11 +10,13 @@ from ringfence.client.abi import interface
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.act.bid import Target
 from ringfence.keeper.act.ledger import OPEN, Outcome, Row, State
-from ringfence.keeper.chain.wire import Header, WireError, unhex
+from ringfence.keeper.chain.wire import Header, WireError, quantity, unhex
 
 _LIQUIDATED = interface("Liquidator").topic("FlashLiquidated")
 _SKIPPED = interface("Liquidator").topic("LiquidationSkipped")
 _LOST = (State.FOREIGN, State.DROPPED)
+_WAITING = 10_000
+"""More transactions than may wait of one account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def read_answers(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> Cha
     try:
         receipts = {row.hash: one for row, one in zip(rows, rest[::2], strict=True) if one}
         known = frozenset(row.hash for row, one in zip(rows, rest[1::2], strict=True) if one)
-        return Chain(int(mined, 16), int(pending, 16), int(balance, 16), receipts, known)
+        counts = quantity(mined), quantity(pending)
+        if counts[1] - counts[0] > _WAITING:
+            raise ValueError(f"{counts[1]} transactions with those that wait, {counts[0]} without")
+        return Chain(*counts, quantity(balance, 256), receipts, known)
     except (TypeError, ValueError) as error:
         raise WireError(f"the node sent a count that cannot be read: {error!r}") from error
 
@@ -132,12 +137,12 @@ def _reopen(attempts: list[Row], chain: Chain) -> list[Row]:
 def _outcome(receipt: Json, liquidator: bytes) -> tuple[bool, Outcome]:
     """Return whether a transaction succeeded, and what it did; raise WireError."""
     try:
-        gas = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+        gas = quantity(receipt["gasUsed"]) * quantity(receipt["effectiveGasPrice"], 128)
         # What a rollup takes for the layer below.
-        cost = gas + int(receipt.get("l1Fee") or "0x0", 16)
+        cost = gas + quantity(receipt.get("l1Fee") or "0x0", 128)
         ours = [log for log in receipt["logs"] if unhex(log["address"], 20) == liquidator]
         profits, skipped = _ends(ours)
-        block, block_hash = int(receipt["blockNumber"], 16), unhex(receipt["blockHash"], 32)
+        block, block_hash = quantity(receipt["blockNumber"]), unhex(receipt["blockHash"], 32)
         return int(receipt["status"], 16) == 1, Outcome(block, block_hash, cost, profits, skipped)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise WireError(f"the node sent a receipt that cannot be read: {error!r}") from error

@@ -22,6 +22,8 @@ _FAILURES = (
     ValueError,
     TypeError,
     AttributeError,
+    # JSON that is nested without end.
+    RecursionError,
 )
 
 _SECRET = 8

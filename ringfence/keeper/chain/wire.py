@@ -47,6 +47,17 @@ def parsed(what: str, parse: Callable[[], _T]) -> _T:
         raise WireError(f"the node sent a {what} that cannot be read: {error!r}") from error
 
 
+def quantity(text: str, bits: int = 63) -> int:
+    """Return what "0x..." counts; raise ValueError when it is negative or has more `bits`.
+
+    63 are what a database takes.
+    """
+    number = int(text, 16)
+    if not 0 <= number < 2**bits:
+        raise ValueError(f"a number that is not of {bits} bits: {text:.80}")
+    return number
+
+
 def unhex(text: str, size: int) -> bytes:
     """Return the bytes of "0x..." data; raise ValueError when they are not `size`."""
     raw = bytes.fromhex(text[2:])
@@ -75,12 +86,12 @@ class Header:
         return parsed(
             "block",
             lambda: cls(
-                int(block["number"], 16),
+                quantity(block["number"]),
                 unhex(block["hash"], 32),
                 unhex(block["parentHash"], 32),
-                int(block["timestamp"], 16),
+                quantity(block["timestamp"]),
                 int.from_bytes(unhex(block["logsBloom"], 256)),
-                int(block.get("baseFeePerGas") or "0x0", 16),
+                quantity(block.get("baseFeePerGas") or "0x0", 128),
             ),
         )
 
@@ -125,6 +136,6 @@ def _parse_log(log: Json) -> LogEntry:
         unhex(log["address"], 20),
         tuple([unhex(topic, 32) for topic in log["topics"]]),
         bytes.fromhex(log["data"][2:]),
-        (int(log["blockNumber"], 16), int(log["logIndex"], 16)),
+        (quantity(log["blockNumber"]), quantity(log["logIndex"])),
         unhex(log["blockHash"], 32),
     )

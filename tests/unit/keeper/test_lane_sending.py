@@ -199,6 +199,22 @@ def test_step__node_that_says_nothing__nothing_is_sent(stand: Stand) -> None:
     ]
 
 
+@pytest.mark.parametrize("count", ["0x", "-0x1", hex(10_001), hex(2**63), hex(2**256)])
+def test_step__counts_that_cannot_be__said_and_nothing_sent(stand: Stand, count: str) -> None:
+    """Who counts up to what a node says of the pool would count for ever."""
+
+    def hook(requests: list[Request]) -> list[Json]:
+        return [
+            count if params[-1] == "pending" else answer
+            for (_method, params), answer in zip(requests, stand.rpc.batch(requests), strict=True)
+        ]
+
+    stand.door.hook = hook
+    report = stand.step(bid(1))
+    assert report.sent == []
+    assert "the node sent a count that cannot be read" in report.problems[0]
+
+
 SPOILED: list[Callable[[Json], Json]] = [
     lambda _receipt: 7,
     lambda _receipt: {"blockNumber": "0x1"},
@@ -206,6 +222,8 @@ SPOILED: list[Callable[[Json], Json]] = [
     lambda receipt: {**receipt, "blockHash": "0x12"},
     lambda receipt: {**receipt, "logs": [{"address": "0x11"}]},
     lambda receipt: {**receipt, "gasUsed": "many"},
+    lambda receipt: {**receipt, "blockNumber": hex(2**63)},
+    lambda receipt: {**receipt, "gasUsed": "-0x1"},
 ]
 
 

@@ -87,6 +87,7 @@ def test_batch__answers_in_another_order__each_in_its_place(
         (200, "[1, 2]"),
         (200, '"text"'),
         (200, "<html>"),
+        (200, "[" * 100_000),
         (200, ""),
         (429, "too many"),
         (500, "broken"),

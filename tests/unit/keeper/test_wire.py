@@ -45,7 +45,7 @@ def test_parse_logs__out_of_order_or_twice__refused(answers: tuple[Json, Json]) 
 
 
 @pytest.mark.parametrize("key", ["number", "hash", "parentHash", "timestamp", "logsBloom"])
-@pytest.mark.parametrize("value", [None, "0x", "0xzz", 5])
+@pytest.mark.parametrize("value", [None, "0x", "0xzz", 5, "-0x1", "0x" + "f" * 40])
 def test_header__unreadable_field__refused(
     answers: tuple[Json, Json], key: str, value: Json
 ) -> None:
