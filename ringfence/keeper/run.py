@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
-from contextlib import AsyncExitStack
+import logging
+import traceback
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from ringfence.keeper.act.lease import LeaseError
+from ringfence.keeper.act.ledger import LedgerError
 from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.alerts import Alerts
 from ringfence.keeper.watch.metrics import Metrics
+from ringfence.keeper.watch.redact import redact
 from ringfence.keeper.watch.server import Server
-from ringfence.keeper.watch.status import Limits, Problem, problems
+from ringfence.keeper.watch.status import Limits, Problem, Status, problems
+
+_log = logging.getLogger(__name__)
 
 _EVERY = 5.0
 """Seconds between looks at what is wrong, heads or none."""
@@ -40,7 +47,8 @@ async def keep(
 
     `pending` are oracles' updates that wait.
 
-    Raises ServerError when it cannot listen, LeaseError when leases cannot be let go of.
+    What nobody foresaw is told and counted, and the next head tries anew. Raises ServerError when
+    it cannot listen.
     """
     status, clock = service.status, service.clock
 
@@ -48,11 +56,14 @@ async def keep(
         return problems(status, watch.limits, clock())
 
     metrics = Metrics(status, look)
-    async with AsyncExitStack() as cleanup, asyncio.TaskGroup() as beside:
+    async with AsyncExitStack() as cleanup:
         if watch.listen is not None:
             server = Server(status, metrics, look, host=watch.listen[0], port=watch.listen[1])
             listening(await server.start())
             cleanup.push_async_callback(server.close)
+        cleanup.callback(_let_go, service)
+        # Not around the rest: what a group is left by comes out of it in a group.
+        beside = await cleanup.enter_async_context(asyncio.TaskGroup())
         tasks = [] if pending is None else [beside.create_task(_follow(service, pending, show))]
         if watch.webhook is not None:
             labels = {"chain": str(status.chain_id), "account": status.account}
@@ -60,23 +71,44 @@ async def keep(
             tasks += [beside.create_task(one) for one in (alerts.run(), _tell(alerts, look))]
         try:
             async for head in heads:
-                beat = await service.on_head(head)
-                metrics.ticked(status.tick_seconds or 0)
-                show(beat)
+                with _surviving(status, "head"):
+                    beat = await service.on_head(head)
+                    metrics.ticked(status.tick_seconds or 0)
+                    show(beat)
         finally:
             for task in tasks:
                 task.cancel()
-            if service.leases is not None and not status.lane.open:
-                service.leases.release()
+
+
+@contextmanager
+def _surviving(status: Status, what: str) -> Iterator[None]:
+    """Tell what nobody foresaw, and go on: what cannot be read of one vault holds up no other."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the last resort
+        _log.error("%s: %s", what, redact(traceback.format_exc()))
+        status.failed(what, f"{type(error).__name__}: {error}")
+    else:
+        status.worked(what)
+
+
+def _let_go(service: Service) -> None:
+    """Leave the vaults to others at once; in a block or two, where something is on its way."""
+    try:
+        if service.leases is not None and not service.lane.waits():
+            service.leases.release()
+    except (LeaseError, LedgerError) as error:
+        _log.error("leases are not let go of, they expire: %s", redact(str(error)))
 
 
 async def _follow(
     service: Service, pending: AsyncIterable[Pending], show: Callable[[Beat], None]
 ) -> None:
     async for one in pending:
-        beat = await service.on_pending(one)
-        if beat is not None:
-            show(beat)
+        with _surviving(service.status, "pending"):
+            beat = await service.on_pending(one)
+            if beat is not None:
+                show(beat)
 
 
 async def _tell(alerts: Alerts, look: Callable[[], tuple[Problem, ...]]) -> None:

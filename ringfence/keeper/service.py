@@ -84,7 +84,7 @@ class Service:
         self._failed, self._done = {}, None
         self.status.head(head.number, head.timestamp, self.clock())
         tick = await self._look(head)
-        held = self._held(head, tick)
+        held = await self._held(head, tick)
         plan, report, refused = Plan(), LaneReport(head.number), None
         bids: Sequence[Bid] = ()
         if any(sight.due for sight in held.vaults.values()) or self._busy(head):
@@ -164,12 +164,13 @@ class Service:
             return fees_of(tick.also[1:], head)
         return await read_fees(self.pool, head)
 
-    def _held(self, head: Header, tick: Tick) -> Tick:
+    async def _held(self, head: Header, tick: Tick) -> Tick:
         """Return the tick of the vaults whose leases are held; all, where nothing is shared."""
         if self.leases is None:
             return tick
         try:
-            tokens = self.leases.renew(head.number, self.engine.book.vaults)
+            vaults = [*self.engine.book.vaults]
+            tokens = await asyncio.to_thread(self.leases.renew, head.number, vaults)
         except LeaseError as error:
             self.status.lease_error, self.status.leases_held = str(error), 0
             self._failed["leases"] = str(error)

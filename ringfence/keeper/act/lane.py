@@ -20,7 +20,7 @@ from ringfence.errors import RingfenceError
 from ringfence.evm.abi import checksum
 from ringfence.keeper.act.bid import Bid, Fees
 from ringfence.keeper.act.fees import offer
-from ringfence.keeper.act.ledger import Guard, Ledger, LedgerError, Row, State
+from ringfence.keeper.act.ledger import OPEN, Guard, Ledger, LedgerError, Row, State
 from ringfence.keeper.act.reconcile import questions, read_answers, settled
 from ringfence.keeper.act.report import LaneReport, Left, Sent
 from ringfence.keeper.act.sending import Verdict, broadcast
@@ -28,6 +28,8 @@ from ringfence.keeper.act.signing import DAY, PolicyError, SigningPolicy, call_o
 from ringfence.keeper.act.slots import Slots
 from ringfence.keeper.chain.wire import Header, Rpc, WireError
 
+_LATER = 2**62
+"""After any block."""
 WINDOW = 64
 """Blocks for which what is settled is looked at again: a reorganisation may undo it."""
 
@@ -79,6 +81,10 @@ class Lane:
     def busy(self, head: Header) -> bool:
         """Return whether a step has something to see to, bids or none; raise LedgerError."""
         return bool(self.ledger.rows(head.number - WINDOW))
+
+    def waits(self) -> bool:
+        """Return whether a transaction may still be mined; raise LedgerError."""
+        return any(row.state in OPEN for row in self.ledger.rows(_LATER))
 
     async def step(self, head: Header, fees: Fees, bids: Sequence[Bid]) -> LaneReport:
         """Find out what became of the open transactions, and send what is worth it; once a block.
