@@ -9,7 +9,7 @@ import pytest
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.act.plan import Plan
+from ringfence.keeper.act.policy import GasModel, Policy
 from tests.integration.test_keeper_planner import due_dollars
 from tests.support.market import DEPLOYER, KEEPER, WETH
 from tests.support.periphery import DAI
@@ -110,31 +110,124 @@ def test_bids__node_answers_nothing_of_use__no_bid_and_a_reason(desk: Desk, answ
     assert desk.skipped(plan)[position].startswith("its pools could not be found: ")
 
 
+def bad_at(*methods: str, answer: Json, to: str = "") -> Callable[..., list[Json]]:
+    """Spoil what is asked by some methods; of a contract only, where one is named."""
+    return spoil_when(
+        lambda method, params: method in methods and (not to or params[0].get("to", to) == to),
+        answer,
+    )
+
+
+def methods(desk: Desk) -> list[str]:
+    """Return what was asked of the Liquidator, in its order."""
+    liquidator = desk.stage.liquidator.address.lower()
+    return [
+        method
+        for batch in desk.watcher.batches
+        for method, params in batch
+        if method != "eth_call" or params[0]["to"] == liquidator
+    ]
+
+
+NO_METHOD = (
+    "Method not found",
+    "the method eth_simulateV1 does not exist/is not available",
+    "Unsupported method: eth_simulateV1. See available methods",
+    "method eth_simulateV1 is not whitelisted",
+)
+
+
+@pytest.mark.parametrize("words", NO_METHOD)
+def test_bids__node_without_simulate__each_by_itself_and_not_asked_again(
+    desk: Desk, words: str
+) -> None:
+    """What they earn is the plan's own figure where two sell in one pool."""
+    ids = [desk.open(desk.stage.long) for _ in range(3)]
+    desk.crash(desk.stage.long)
+    policy = Policy(targets=2)
+    expected = desk.plan(policy=policy)
+    desk.watcher.counting.spoil = bad_at(
+        "eth_simulateV1", answer=RpcError("eth_simulateV1", words, None)
+    )
+    plan = desk.plan()
+    pair = ["eth_call", "eth_estimateGas"]
+    assert methods(desk) == ["eth_simulateV1", *pair, *pair]
+    assert [bid.targets for bid in plan.bids] == [bid.targets for bid in expected.bids]
+    assert [one.position_id for batch in plan.batches for one in batch.targets] == ids
+    assert plan.batches[0] == expected.batches[0]
+    assert 0 <= expected.batches[1].profit - plan.batches[1].profit <= 3 * 1_700
+    for bid, wanted in zip(plan.bids, expected.bids, strict=True):
+        assert bid.charged * 19 // 20 <= wanted.charged <= bid.charged * 21 // 20
+    assert desk.plan().bids == plan.bids
+    assert methods(desk) == [*pair, *pair]
+    for bid in plan.bids:
+        assert desk.send(bid).success
+
+
+@pytest.mark.parametrize("answer", [*BAD_ANSWERS, [], [{}], [{"calls": [{}]}], [{"calls": []}]])
+def test_bids__node_simulates_nonsense__each_by_itself_in_this_tick(
+    desk: Desk, answer: Json
+) -> None:
+    desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    desk.watcher.counting.spoil = bad_at("eth_simulateV1", answer=answer)
+    [bid] = desk.plan().bids
+    assert methods(desk) == ["eth_simulateV1", "eth_call", "eth_estimateGas"]
+    desk.watcher.counting.spoil = bad_at("none", answer=answer)
+    assert [one.targets for one in desk.plan().bids] == [bid.targets]
+    assert methods(desk) == ["eth_simulateV1"]
+    assert desk.send(bid).success
+
+
 @pytest.mark.parametrize("answer", BAD_ANSWERS)
 def test_bids__node_does_not_estimate__the_models_limit_does(desk: Desk, answer: Json) -> None:
     desk.open(desk.stage.long)
     desk.crash(desk.stage.long)
-    tick = desk.tick()
-    only = spoil_when(lambda method, _params: method == "eth_estimateGas", answer)
-    desk.watcher.counting.spoil = only
-    plan: Plan = desk.plan(tick)
-    [bid] = plan.bids
+    desk.watcher.counting.spoil = bad_at("eth_simulateV1", "eth_estimateGas", answer=answer)
+    [bid] = desk.plan().bids
     assert bid.charged == 0
     assert desk.send(bid).success
 
 
 @pytest.mark.parametrize("answer", BAD_ANSWERS)
-def test_bids__node_does_not_simulate__no_bid_and_a_reason(desk: Desk, answer: Json) -> None:
+def test_bids__node_runs_nothing__no_bid_and_a_reason(desk: Desk, answer: Json) -> None:
     position = desk.open(desk.stage.long)
     desk.crash(desk.stage.long)
-    tick = desk.tick()
     liquidator = desk.stage.liquidator.address.lower()
-    desk.watcher.counting.spoil = spoil_when(
-        lambda method, params: method == "eth_call" and params[0]["to"] == liquidator, answer
+    desk.watcher.counting.spoil = bad_at(
+        "eth_simulateV1", "eth_call", "eth_estimateGas", answer=answer, to=liquidator
     )
-    plan = desk.plan(tick)
+    plan = desk.plan()
     assert plan.bids == ()
     assert desk.skipped(plan)[position].startswith("its transaction would fail: ")
+
+
+def test_bids__model_too_low__runs_again_with_what_is_enough(desk: Desk) -> None:
+    position = desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    expected = desk.plan()
+    plan = desk.plan(policy=Policy(gas=GasModel(shared=28_000)))
+    assert methods(desk)[:2] == ["eth_simulateV1"] * 2
+    [bid], [wanted] = plan.bids, expected.bids
+    assert [one for _, one in bid.targets] == [position]
+    assert bid.charged == wanted.charged
+    assert bid.charged * 5 // 4 < bid.gas <= bid.charged * 3 // 2
+    assert desk.send(bid).success
+
+
+def test_bids__one_of_three_fails__those_after_it_are_exact(desk: Desk) -> None:
+    """The first one's vault holds a token that has stopped to move: its transaction fails."""
+    stage = desk.stage
+    one, _, hostile = hostile_market(desk)
+    ids = [desk.open(stage.long) for _ in range(2)]
+    desk.crash(stage.long, long=1_740)
+    assert desk.plan(policy=Policy(targets=1)).bids[0].targets[0][1] == hostile
+    stage.engine.set_code(one, bytes.fromhex(NONSENSE))
+    plan = desk.plan()
+    assert desk.skipped(plan).keys() == {hostile}
+    assert [bid.targets[0][1] for bid in plan.bids] == ids
+    for batch, done in zip(plan.batches, desk.mine(plan.bids), strict=True):
+        assert [profit for _, profit in done.profits] == [one.profit for one in batch.targets]
 
 
 def test_bids__pool_with_a_foolish_price_for_gas__the_cheapest_counts(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +15,12 @@ from ringfence.evm.abi import address_bytes
 from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.rpc import JsonRpc
 from ringfence.keeper.act.bid import Bid, Fees
+from ringfence.keeper.act.ledger import Outcome
 from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.planner import Planner
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts
+from ringfence.keeper.act.reconcile import outcome_of
 from ringfence.keeper.engine import Sight, Tick
 from ringfence.keeper.memory.store import Deployment, Store
 from tests.support.market import KEEPER, MAX_UINT256, TRADER, USDC, WETH, Market, position_id
@@ -90,6 +92,32 @@ class Desk:
         """Mine a bid in the next second, as it is."""
         self.engine.advance(1)
         return self.engine.send(KEEPER, bid.to, bid.data, gas_limit=bid.gas)
+
+    def mine(self, bids: Sequence[Bid]) -> list[Outcome]:
+        """Mine bids in their order, as they are, into one block, the next second's."""
+        node, account = self.watcher.node, "0x" + address_bytes(KEEPER).hex()
+        nonce = int(node.call("eth_getTransactionCount", account, "latest"), 16)
+        sent = [
+            node.call(
+                "eth_sendTransaction",
+                {
+                    "from": account,
+                    "to": "0x" + bid.to.hex(),
+                    "data": "0x" + bid.data.hex(),
+                    "gas": hex(bid.gas),
+                    "gasPrice": hex(1),
+                    "nonce": hex(nonce + number),
+                },
+            )
+            for number, bid in enumerate(bids)
+        ]
+        self.engine.advance(1)
+        node.call("evm_mine", self.engine.timestamp)
+        receipts = [node.call("eth_getTransactionReceipt", one) for one in sent]
+        assert {receipt["blockNumber"] for receipt in receipts} == {hex(self.watcher.head().number)}
+        outcomes = [outcome_of(receipt, bids[0].to) for receipt in receipts]
+        assert all(success for success, _ in outcomes)
+        return [outcome for _, outcome in outcomes]
 
     def skipped(self, plan: Plan) -> dict[int, str]:
         return {one.position_id: one.reason for one in plan.skipped}

@@ -128,7 +128,7 @@ def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
     batches: list[Batch] = []
     skipped: list[Skipped] = []
     for market in markets:
-        planned = _Planning(market, fees, policy, sold)
+        planned = _Planning(market, fees, policy, sold, policy.at_once - len(batches))
         for position in market.positions():
             reason = planned.take(position)
             if reason:
@@ -175,10 +175,13 @@ def wanted(markets: Iterable[Market], policy: Policy) -> dict[bytes, list[int]]:
 
 
 class _Planning:
-    """One vault's share of a plan; `sold` is what all of it sells along each route."""
+    """One vault's share of a plan, of `room` transactions; `sold` is what all sell, by route."""
 
-    def __init__(self, market: Market, fees: Fees, policy: Policy, sold: dict[bytes, int]) -> None:
+    def __init__(
+        self, market: Market, fees: Fees, policy: Policy, sold: dict[bytes, int], room: int
+    ) -> None:
         self._market, self._fees, self._policy, self._sold = market, fees, policy, sold
+        self._room = room
         self._done: list[Batch] = []
         self._open: dict[bytes, Batch] = {}
         self._priced = not isinstance(market.asset_per_ether, str)
@@ -187,18 +190,13 @@ class _Planning:
 
     def take(self, position: Position) -> str | None:
         """Put a position into a batch, or return why not."""
-        market, policy = self._market, self._policy
-        if isinstance(market.asset_per_ether, str):
-            return f"gas has no price in the asset: {market.asset_per_ether}"
-        if policy.assets and address_bytes(market.asset.address) not in policy.assets:
-            return f"the policy does not take its asset, {market.asset.symbol}"
-        if not market.sales:
-            return market.unsold
-        if len(self._done) >= policy.batches:
-            return f"it waits: {policy.batches} transactions of its vault go first"
-        if market.moved(position, REPAY_ALL) is None:
+        market = self._market
+        if reason := self._refused():
+            return reason
+        whole = market.moved(position, REPAY_ALL)
+        if whole is None:
             return "it cannot be liquidated at this price"
-        offers = [offer for sales in market.sales for offer in self._offers(sales, position)]
+        offers = [one for sales in market.sales for one in self._offers(sales, position, whole)]
         if not offers:
             return "the pool is too thin: it cannot take any size"
         best = max(offers, key=self._net)
@@ -213,6 +211,21 @@ class _Planning:
             sizes = "its one size" if len(offers) == 1 else f"the best of {len(offers)} sizes"
             return f"the pool is too thin: {sizes} loses {self._text(-best.profit)}"
         return self._dear(own_gas, best.profit)
+
+    def _refused(self) -> str | None:
+        """Return why nothing of the vault can be taken, or nothing more."""
+        market, policy = self._market, self._policy
+        if isinstance(market.asset_per_ether, str):
+            return f"gas has no price in the asset: {market.asset_per_ether}"
+        if policy.assets and address_bytes(market.asset.address) not in policy.assets:
+            return f"the policy does not take its asset, {market.asset.symbol}"
+        if not market.sales:
+            return market.unsold
+        if len(self._done) >= policy.batches:
+            return f"it waits: {policy.batches} transactions of its vault go first"
+        if len(self._done) >= self._room:
+            return f"it waits: {policy.at_once} transactions go first"
+        return None
 
     def _take_loss(self, position: Position, offers: Sequence[_Offer]) -> str | None:
         """Put an insolvent one that does not pay into a transaction of its own, or say why not.
@@ -294,13 +307,10 @@ class _Planning:
         )
         return replace(batch, targets=(alone,))
 
-    def _offers(self, sales: Sales, position: Position) -> Iterator[_Offer]:
+    def _offers(self, sales: Sales, position: Position, whole: Liquidation) -> Iterator[_Offer]:
         """Yield sizes of a position on a route: the whole, and smaller ones where its end loses."""
         market = self._market
-        whole = market.moved(position, REPAY_ALL)
         sold = self._sold.get(sales.route.path, 0)
-        if whole is None:
-            return
         full = self._offer(sales, REPAY_ALL, whole, sold)
         if full is not None:
             yield full

@@ -12,6 +12,7 @@ from ringfence.keeper.act.market import Market
 from ringfence.keeper.act.plan import Plan, plan
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts, Quotes
+from ringfence.keeper.act.running import Runner
 from ringfence.keeper.act.simulate import Simulation
 from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.wire import Header, Rpc
@@ -37,6 +38,7 @@ class Planner:
     ) -> None:
         self._rpc, self._vaults = rpc, vaults
         self._contracts, self._account = contracts, account
+        self._runner = Runner(rpc)
         self._quotes = Quotes(rpc, contracts, ether_prices)
         self.policy = policy
         self._failing: set[bytes] = set()
@@ -78,7 +80,7 @@ class Planner:
         markets.sort(key=lambda one: (one.vault in self._failing, -one.worst))
         planned = plan(markets, fees, self.policy)
         simulation = Simulation(
-            self._rpc if before is None else After(self._rpc, before),
+            self._runner if before is None else Runner(After(self._rpc, before)),
             self._contracts.liquidator,
             self._account,
             fees,

@@ -26,17 +26,20 @@ class GasModel:
         """Return what a position adds, sold through some pools."""
         return self.target + (pools - 1) * self.hop
 
+    def charged(self, targets: int, pools: int) -> int:
+        """Return what a batch is charged."""
+        return self.shared + targets * self.per_target(pools)
+
     def limit(self, targets: int, pools: int) -> int:
         """Return a limit that such a batch runs in: a fifth is refunded after, an eighth spare."""
-        used = self.shared + targets * self.per_target(pools)
-        return used * 5 // 4 * 9 // 8
+        return self.charged(targets, pools) * 5 // 4 * 9 // 8
 
     def used(self, limit: int, targets: int, pools: int) -> int:
         """Return what a batch that needs a limit of gas is charged, once a fifth is refunded.
 
         At most what was seen of refunds is counted on, for a token may refund nothing.
         """
-        return limit - min(limit // 5, (self.shared + targets * self.per_target(pools)) // 4)
+        return limit - min(limit // 5, self.charged(targets, pools) // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class Policy:
 
     `least_profit` is what a transaction must leave when its gas is paid, `most_loss` what an
     insolvent position may cost, gas included. `batches` is the most transactions of a vault at
-    once: what is due beyond waits for the next block. `assets` are the tokens that profits may be
-    in, 20 bytes each; none: any. Anyone can make a vault of a token that is worth nothing.
+    once, `at_once` of all: what is due beyond waits for the next block. `assets` are the tokens
+    that profits may be in, 20 bytes each; none: any. Anyone can make a vault of a token that is
+    worth nothing.
     """
 
     least_profit: int = 0
@@ -55,6 +59,7 @@ class Policy:
     gas_cap: int = GAS_CAP
     targets: int = MAX_TARGETS
     batches: int = 8
+    at_once: int = 16
     assets: frozenset[bytes] = frozenset()
 
     def room(self, pools: int) -> int:

@@ -86,7 +86,7 @@ def settled(rows: Sequence[Row], chain: Chain, head: Header, liquidator: bytes) 
 def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) -> list[Row]:
     """Return what has become of one nonce's transactions."""
     outcomes = [
-        (row.hash, *_outcome(chain.receipts[row.hash], liquidator))
+        (row.hash, *outcome_of(chain.receipts[row.hash], liquidator))
         for row in attempts
         if row.hash in chain.receipts
     ]
@@ -134,7 +134,7 @@ def _reopen(attempts: list[Row], chain: Chain) -> list[Row]:
 # Receipts
 
 
-def _outcome(receipt: Json, liquidator: bytes) -> tuple[bool, Outcome]:
+def outcome_of(receipt: Json, liquidator: bytes) -> tuple[bool, Outcome]:
     """Return whether a transaction succeeded, and what it did; raise WireError."""
     try:
         gas = quantity(receipt["gasUsed"]) * quantity(receipt["effectiveGasPrice"], 128)

@@ -1,45 +1,57 @@
 """Runs planned batches without sending them: the very bytes, with the very gas limit.
 
-Each batch runs at the head, by its hash, at the time of a second after it, where the next block can
-be at the earliest. Batches do not see each other: the first one that sells along a route is exact;
-of a later one the plan's own figure counts where it is less.
+They run at the head, by its hash, at the time of a second after it, where the next block can be at
+the earliest: in blocks, in their order, so that a batch sees what those before it in its block sold
+and what it earns is what it will earn. A tick that needs more gas than a node lets one request burn
+takes several blocks, which do not see each other: where an earlier one sells in the same pools, and
+where a node does not simulate blocks, the plan's own figure counts if it is less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ringfence.client.abi import Function, interface
-from ringfence.evm.abi import AbiValue, checksum
-from ringfence.evm.rpc import Json, Request, RpcError
-from ringfence.keeper.act.asking import Failed, at, hexed, read
+from ringfence.evm.abi import AbiValue
+from ringfence.evm.errors import EncodingError
+from ringfence.keeper.act.asking import Failed, hexed, read
 from ringfence.keeper.act.bid import Bid, Fees
 from ringfence.keeper.act.plan import Batch, Plan, Skipped, Target
 from ringfence.keeper.act.policy import Policy
-from ringfence.keeper.chain.wire import Header, Rpc
+from ringfence.keeper.act.running import BLOCK_GAS, Ran, Runner, Transaction
+from ringfence.keeper.chain.wire import Header
 
 ROUNDS = 4
 """The most times that batches are run: what fails is taken out, then the rest runs again."""
 
 _LIQUIDATED, _HEALTHY = 1, 2
+_ONCE_A_BLOCK = 25_000
+"""Gas for interest and a pool's observation, which only a block's first batch pays."""
 
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A batch on its way to a bid, `limit` of gas; `first` if no batch sells there before it."""
+    """A batch on its way to a bid, `limit` of gas.
+
+    `first` says that no earlier batch sells in its pools, `fresh` none of an earlier block.
+    """
 
     batch: Batch
     limit: int
     first: bool
+    fresh: bool
     bid: Bid | None = None
+
+
+_Block = list[_Run]
 
 
 @dataclass(slots=True)
 class Simulation:
     """Makes bids of a plan's batches; `account` sends them and gets what they earn, 20 bytes."""
 
-    rpc: Rpc
+    runner: Runner
     liquidator: bytes
     account: bytes
     fees: Fees
@@ -49,18 +61,12 @@ class Simulation:
 
     async def run(self, plan: Plan) -> Plan:
         """Return the plan with bids, its batches as they turned out; raise nothing."""
-        runs, met = [], set()
-        for batch in plan.batches:
-            path = batch.sales.route.path
-            runs.append(_Run(batch, self._model_limit(batch), path not in met))
-            met.add(path)
-        todo: Sequence[_Run] = runs
+        blocks = self._blocks(plan.batches)
+        runs = [run for block in blocks for run in block]
         failed: Sequence[tuple[Batch, Target]] = ()
-        for _ in range(ROUNDS):
-            if todo or failed:
-                todo, failed = await self._round(todo, failed)
-        for run in todo:
-            self._skip(run.batch, run.batch.targets, f"it still changed in simulation {ROUNDS}")
+        for left in reversed(range(ROUNDS)):
+            if blocks or failed:
+                blocks, failed = await self._round(blocks, failed, last=not left)
         for batch, target in failed:
             self._skip(batch, [target], "it would fail")
         made = [(run.batch, run.bid) for run in runs if run.bid is not None]
@@ -70,92 +76,137 @@ class Simulation:
             tuple(bid for _, bid in made),
         )
 
+    def _blocks(self, batches: Iterable[Batch]) -> list[_Block]:
+        """Return batches in blocks of no more gas than a request may burn."""
+        blocks: list[_Block] = []
+        burnt, sold, before = BLOCK_GAS, set[object](), set[object]()
+        for batch in batches:
+            limit = self._model_limit(batch)
+            if burnt + limit > BLOCK_GAS:
+                blocks.append([])
+                burnt, before = 0, {*sold}
+            pools = {(*sorted(ends), fee) for *ends, fee in batch.sales.route.hops}
+            blocks[-1].append(_Run(batch, limit, not pools & sold, not pools & before))
+            sold |= pools
+            burnt += self.policy.gas.charged(len(batch.targets), batch.pools)
+        return blocks
+
     async def _round(
-        self, runs: Sequence[_Run], failed: Sequence[tuple[Batch, Target]]
-    ) -> tuple[list[_Run], list[tuple[Batch, Target]]]:
-        """Run batches, and alone what failed; return what must run again, and what failed now."""
-        whole, single = _function("liquidate_batch", 5), _function("liquidate", 4)
-        requests = [one for run in runs for one in self._requests(run)]
-        requests += [self._alone(single, *one) for one in failed]
-        answers = await self.rpc.batch(requests)
-        reasons = answers[2 * len(runs) :]
+        self, blocks: Sequence[_Block], failed: Sequence[tuple[Batch, Target]], *, last: bool
+    ) -> tuple[list[_Block], list[tuple[Batch, Target]]]:
+        """Run blocks, and alone what failed; return what must run again, and what failed now."""
+        single = _function("liquidate", 4)
+        together, ran, reasons = await self.runner.run(
+            [
+                [self._transaction(self._data(run.batch), run.limit) for run in one]
+                for one in blocks
+            ],
+            [self._alone(single, *one) for one in failed],
+            self.head,
+            self.policy.gas_cap,
+        )
         for (batch, target), answer in zip(failed, reasons, strict=True):
             found = read(single, answer)
             reason = found.reason if isinstance(found, Failed) else "not alone, but in its batch"
             self._skip(batch, [target], f"it would fail: {reason}")
-        again: list[_Run] = []
         doubtful: list[tuple[Batch, Target]] = []
-        pairs = zip(runs, answers[::2], answers[1::2], strict=False)
-        for run, called, estimated in pairs:
-            if self._judge(run, read(whole, called), _gas(estimated), doubtful):
-                again.append(run)
-        return again, doubtful
+        results = iter(ran)
+        judged = [
+            self._judge([(run, next(results)) for run in one], doubtful, together, last)
+            for one in blocks
+        ]
+        return [one for one in judged if one], doubtful
 
     def _judge(
         self,
-        run: _Run,
-        answer: AbiValue | Failed,
-        estimate: int | None,
+        block: Sequence[tuple[_Run, Ran]],
         doubtful: list[tuple[Batch, Target]],
-    ) -> bool:
-        """Make a bid of a run, or skip it; return whether it must run again, changed."""
+        together: bool,
+        last: bool,
+    ) -> _Block:
+        """Make bids of a block's runs; return those that must run again, since one changed."""
+        kept: _Block = []
+        changed = False
+        for run, ran in block:
+            before, run.bid = (run.batch, run.limit), None
+            found = self._amend(run, ran, doubtful)
+            if not run.batch.targets:
+                continue  # It sold nothing.
+            if (run.batch, run.limit) != before:
+                changed = True
+                if last:
+                    reason = f"it still changed in simulation {ROUNDS}"
+                    self._skip(run.batch, run.batch.targets, reason)
+                else:
+                    kept.append(run)
+            elif changed and together and not last:
+                kept.append(run)  # What is sold before it will be other.
+            elif self._settle(run, *found, ran, exact=run.fresh if together else run.first):
+                kept.append(run)
+            else:
+                changed = True
+        if not changed or last:
+            return []
+        return kept if together else [run for run in kept if run.bid is None]
+
+    def _amend(
+        self, run: _Run, ran: Ran, doubtful: list[tuple[Batch, Target]]
+    ) -> tuple[Sequence[AbiValue], int]:
+        """Take out of a run what did not run, or give it more gas; return outcomes and profit."""
         batch, cap = run.batch, self.policy.gas_cap
+        answer = _decoded(_function("liquidate_batch", 5), ran.answer)
+        if not isinstance(answer, Failed) and len(answer[0]) != len(batch.targets):
+            answer = Failed("the node did not say what becomes of each")
         if isinstance(answer, Failed):
-            if estimate is not None and run.limit < estimate <= cap:
-                run.limit = _ample(estimate, cap)
-                return True
-            self._skip(batch, batch.targets, f"its transaction would fail: {answer.reason}")
-            return False
+            if ran.needs is not None and run.limit < ran.needs <= cap:
+                run.limit = _ample(ran.needs, cap)
+            else:
+                self._skip(batch, batch.targets, f"its transaction would fail: {answer.reason}")
+                run.batch = replace(batch, targets=())
+            return (), 0
         outcomes, profit = answer
-        if len(outcomes) != len(batch.targets):
-            self._skip(batch, batch.targets, "the node did not say what becomes of each")
-            return False
-        pairs = list(zip(batch.targets, outcomes, strict=True))
-        bad = [(target, one.status) for target, one in pairs if one.status != _LIQUIDATED]
+        bad = [
+            (target, one.status)
+            for target, one in zip(batch.targets, outcomes, strict=True)
+            if one.status != _LIQUIDATED
+        ]
         if bad:
             healthy = [target for target, status in bad if status == _HEALTHY]
             self._skip(batch, healthy, "it would be healthy")
             doubtful += [(batch, target) for target, status in bad if status != _HEALTHY]
             run.batch = batch.without(target.position_id for target, _ in bad)
             run.limit = self._model_limit(run.batch)
-            return bool(run.batch.targets)
-        if estimate is not None and not estimate * 17 // 16 <= run.limit <= estimate * 5 // 4:
-            ample = _ample(estimate, cap)
-            if ample != run.limit:
-                run.limit = ample
-                return True
-        self._settle(run, pairs, profit, estimate)
-        return False
+        elif ran.needs is not None and not ran.needs * 17 // 16 <= run.limit <= ran.needs * 5 // 4:
+            run.limit = _ample(ran.needs, cap)
+        return outcomes, profit
 
     def _settle(
-        self,
-        run: _Run,
-        pairs: Sequence[tuple[Target, AbiValue]],
-        profit: int,
-        estimate: int | None,
-    ) -> None:
-        """Make a bid of what ran as it is, if it pays."""
-        batch, price = run.batch, self.fees.price
-        charged = 0
-        if estimate is not None:
-            charged = self.policy.gas.used(estimate, len(batch.targets), batch.pools)
+        self, run: _Run, outcomes: Sequence[AbiValue], profit: int, ran: Ran, *, exact: bool
+    ) -> bool:
+        """Make a bid of what ran as it is; return whether it pays."""
+        batch, charged = run.batch, 0
+        if ran.charged is not None:
+            charged = ran.charged + (0 if run.first else _ONCE_A_BLOCK)
+        elif ran.needs is not None:
+            charged = self.policy.gas.used(ran.needs, len(batch.targets), batch.pools)
         data = self._data(batch)
-        if run.first:
+        if exact:
             targets = [
                 replace(target, seized=one.seized, paid=one.paid, profit=one.profit)
-                for target, one in pairs
+                for target, one in zip(batch.targets, outcomes, strict=True)
             ]
             run.batch = replace(batch, targets=tuple(targets))
-        worth = batch.worth(profit if run.first else min(profit, batch.profit), self.policy)
-        cost = (charged or run.limit) * price
+        worth = batch.worth(profit if exact else min(profit, batch.profit), self.policy)
+        cost = (charged or run.limit) * self.fees.price
         if worth < max(cost, 1):
             text = batch.market.asset.text
             gas, earned = text(batch.market.cost(cost), 2), text(profit, 2)
             reason = f"gas costs more than it earns: {gas} of gas, {earned} earned"
             self._skip(batch, batch.targets, reason)
-            return
+            return False
         ids = tuple((batch.market.vault, one.position_id) for one in batch.targets)
         run.bid = Bid(self.liquidator, data, run.limit, worth, ids, charged)
+        return True
 
     def _model_limit(self, batch: Batch) -> int:
         return min(self.policy.gas.limit(len(batch.targets), batch.pools), self.policy.gas_cap)
@@ -167,44 +218,39 @@ class Simulation:
     def _data(self, batch: Batch) -> bytes:
         targets = [(one.position_id, one.max_repay, one.min_profit) for one in batch.targets]
         least = batch.min_profit(self.fees, self.policy)
-        vault, receiver = checksum(batch.market.vault), checksum(self.account)
         path = batch.sales.route.path
-        return _function("liquidate_batch", 5).encode(vault, targets, path, receiver, least)
+        return _function("liquidate_batch", 5).encode(
+            batch.market.vault, targets, path, self.account, least
+        )
 
-    def _requests(self, run: _Run) -> list[Request]:
-        data = self._data(run.batch)
-        return [
-            self._request("eth_call", data, run.limit),
-            self._request("eth_estimateGas", data, self.policy.gas_cap),
-        ]
-
-    def _alone(self, single: Function, batch: Batch, target: Target) -> Request:
+    def _alone(self, single: Function, batch: Batch, target: Target) -> Transaction:
         order = (target.position_id, target.max_repay, target.min_profit)
-        vault, receiver = checksum(batch.market.vault), checksum(self.account)
-        data = single.encode(vault, order, batch.sales.route.path, receiver)
-        return self._request("eth_call", data, self.policy.gas_cap)
+        path = batch.sales.route.path
+        data = single.encode(batch.market.vault, order, path, self.account)
+        return self._transaction(data, self.policy.gas_cap)
 
-    def _request(self, method: str, data: bytes, gas: int) -> Request:
-        call = {
+    def _transaction(self, data: bytes, gas: int) -> Transaction:
+        return {
             "from": hexed(self.account),
             "to": hexed(self.liquidator),
             "data": hexed(data),
             "gas": hex(gas),
         }
-        return method, [call, at(self.head.hash), {}, {"time": hex(self.head.timestamp + 1)}]
 
 
 def _function(name: str, count: int) -> Function:
     return interface("Liquidator").function(name, count)
 
 
-def _gas(answer: Json | RpcError) -> int | None:
+def _decoded(function: Function, answer: bytes | Failed) -> AbiValue | Failed:
+    if isinstance(answer, Failed):
+        return answer
     try:
-        return None if isinstance(answer, RpcError) else int(answer, 16)
-    except (TypeError, ValueError):
-        return None
+        return function.decode(answer)
+    except EncodingError as error:
+        return Failed(f"an answer that cannot be read: {error}", reverted=True)
 
 
-def _ample(estimate: int, cap: int) -> int:
+def _ample(needs: int, cap: int) -> int:
     """Return a limit with an eighth to spare: a price that moves crosses ticks, which cost gas."""
-    return min(estimate * 9 // 8, cap)
+    return min(needs * 9 // 8, cap)

@@ -359,6 +359,15 @@ def test_plan__more_than_a_vaults_share_of_transactions__the_rest_waits() -> Non
     )
 
 
+def test_plan__more_than_the_lane_has_room_for__the_rest_waits() -> None:
+    due = [position(n, 1_600) for n in range(5)]
+    others = [position(n, 1_600) for n in range(10, 13)]
+    policy = Policy(targets=2, at_once=4)
+    found = plan([market(*due), market(*others, vault=OTHER_VAULT)], FEES, policy)
+    assert ids(found) == [[0, 1], [2, 3], [4], [10, 11]]
+    assert reasons(found) == {12: "it waits: 4 transactions go first"}
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_bounds__each_pays_its_gas_and_one_that_is_left_pays_the_transactions(count: int) -> None:
     policy = Policy(least_profit=10**15)
