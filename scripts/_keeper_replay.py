@@ -19,25 +19,27 @@ from ringfence.client.units import MAX_SALT, ZERO_ADDRESS, Token, parse_amount
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.assemble import Places
-from ringfence.keeper.chain.pool import Pool
+from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.memory.events import Key
-from ringfence.keeper.replay import Episode, History, Replay, Taken
+from ringfence.keeper.replay import Episode, History, Patient, Replay, Taken
 from scripts._node import NodeCommand, connected
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
 _NOBODY = keccak(text="ringfence replay")[12:]
 """Whom a replay plans for: someone who has nothing, and owes nothing."""
+_TIMEOUT = 120.0
+"""Seconds for an archive node's answer."""
 
 
 async def _replay(
-    urls: tuple[str, ...], places: Places, policy: Policy, account: bytes, blocks: tuple[int, int],
+    url: str, places: Places, policy: Policy, account: bytes, blocks: tuple[int, int],
     told: Callable[[int, int], None],
 ) -> History:  # fmt: skip
-    pool = Pool.of(urls)
+    rpc = Web3Rpc(url, timeout=_TIMEOUT)
     try:
-        return await Replay(pool, places, account, policy, told).run(*blocks)
+        return await Replay(Patient(rpc), places, account, policy, told).run(*blocks)
     finally:
-        await pool.close()
+        await rpc.close()
 
 
 def _taken(one: Taken) -> dict[str, object]:
@@ -205,7 +207,7 @@ def replay(
 
         history = asyncio.run(
             _replay(
-                (node.url,),
+                node.url,
                 places,
                 Policy(least_profit=least, most_loss=most),
                 address_bytes(account) if account else _NOBODY,

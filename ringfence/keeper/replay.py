@@ -8,6 +8,7 @@ Nobody's plan has changed history: pools stand as they stood, and a race is not 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -25,6 +26,7 @@ from ringfence.keeper.act.fees import read_fees
 from ringfence.keeper.act.planner import Planner
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.assemble import Places
+from ringfence.keeper.chain.answers import is_no_answer
 from ringfence.keeper.chain.wire import Header, Rpc, WireError, parse_logs
 from ringfence.keeper.engine import Engine, Sight, Tick
 from ringfence.keeper.memory.events import Key
@@ -112,6 +114,24 @@ class History:
     troubles: dict[tuple[bytes, str], int] = field(default_factory=dict)
 
 
+class Patient:
+    """A way to a node, asked again after pauses where it gives no answer or is asked too much."""
+
+    def __init__(self, rpc: Rpc, pauses: Sequence[float] = (1, 2, 4, 8, 16, 32)) -> None:
+        """Wait so many seconds before each further time."""
+        self._rpc, self._pauses = rpc, pauses
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Return each request's result, or its error, in their order."""
+        answers = await self._rpc.batch(requests)
+        for pause in self._pauses:
+            if not any(map(is_no_answer, answers)):
+                break
+            await asyncio.sleep(pause)
+            answers = await self._rpc.batch(requests)
+        return answers
+
+
 class Replay:
     """Replays a deployment's blocks, planning for `account`, 20 bytes, which signs nothing.
 
@@ -170,8 +190,11 @@ class Replay:
         block, code = await self._rpc.batch(
             [("eth_getBlockByNumber", [hex(number), False]), ("eth_getCode", [lens, hex(number)])]
         )
-        if isinstance(block, RpcError) or block is None:
-            raise ReplayError(f"the node does not give block {number}: {block}; end earlier")
+        if block is None:
+            raise ReplayError(f"the node has no block {number}; end earlier")
+        if isinstance(block, RpcError) or is_no_answer(code):
+            reason = block if isinstance(block, RpcError) else code
+            raise ReplayError(f"the node does not give block {number}: {reason}; try again")
         if isinstance(code, RpcError):
             raise ReplayError(
                 f"the node has not the state of block {number}: {code.message}; name an archive "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +14,15 @@ from click.testing import CliRunner, Result
 
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.artifacts import ROOT
+from ringfence.evm.rpc import Json, Request
 from ringfence.keeper.act.policy import Policy
+from ringfence.keeper.chain.answers import no_answers
 from ringfence.keeper.chain.rpc import Web3Rpc
-from ringfence.keeper.replay import Episode, History, Replay, ReplayError
+from ringfence.keeper.replay import Episode, History, Patient, Replay, ReplayError
 from ringfence.sim.play import KEEPER
 from ringfence.sim.stage import account_of
 from tests.support.crash import TRADER, Crash, crash_stage
+from tests.support.ticking import CountingRpc
 
 STRANGER = account_of("stranger")
 FEW = 10
@@ -229,7 +232,7 @@ def test_run__blocks_that_cannot_be_had__says_where_to_begin_or_end(crash: Crash
         replayed(crash, begun + 3, begun + 2)
     with pytest.raises(ReplayError, match=f"no lens stood at .* at block {begun}; begin later"):
         replayed(crash, begun)
-    with pytest.raises(ReplayError, match=f"does not give block {crash.block + 1}"):
+    with pytest.raises(ReplayError, match=f"has no block {crash.block + 1}; end earlier"):
         replayed(crash, crash.block, crash.block + 1)
 
 
@@ -242,6 +245,54 @@ def test_run__node_has_pruned_the_state__one_line_with_the_next_step(
         with pytest.raises(ReplayError, match=f"has not the state of block {first}: .* archive"):
             replayed(crash, first)
         assert replayed(crash, crash.block - 2).episodes == []
+
+
+class Failing(CountingRpc):
+    """Gives no answer to batches whose numbers are named."""
+
+    gone: frozenset[int] = frozenset()
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json]:
+        answers = await super().batch(requests)
+        if len(self.batches) in self.gone:
+            return no_answers(requests, "no answer within 10 s")
+        return answers
+
+
+def test_run__node_gives_no_answer_now_and_then__the_same_is_found(crash: Crash) -> None:
+    first = crash.block
+    crash.move_pool(180)
+    crash.move_feed(180)
+    rpc = Failing(crash.engine.url)
+
+    async def run() -> History:
+        told = Patient(rpc, pauses=(0, 0))
+        return await Replay(
+            told, crash.places, address_bytes(STRANGER), Policy(), lambda *_: None
+        ).run(first, crash.block)
+
+    calm = asyncio.run(run())
+    count = len(rpc.batches)
+    rpc.batches.clear()
+    rpc.gone = frozenset(range(2, 2 * count, 3))
+    assert asyncio.run(run()).episodes == calm.episodes
+    assert len(rpc.batches) > count
+    assert the_long(crash, calm).offer is not None
+
+
+def test_run__node_gives_no_answer_any_more__says_so(crash: Crash) -> None:
+    rpc = Failing(crash.engine.url)
+    rpc.gone = frozenset(range(1, 100))
+    replay = Replay(
+        Patient(rpc, pauses=(0, 0)),
+        crash.places,
+        address_bytes(STRANGER),
+        Policy(),
+        lambda *_: None,
+    )
+    with pytest.raises(ReplayError, match="no answer within 10 s; try again"):
+        asyncio.run(replay.run(crash.block, crash.block))
+    assert len(rpc.batches) == 3
 
 
 # The command
