@@ -37,6 +37,9 @@ from ringfence.math.health import value_down
 _WINDOW = 1
 """Blocks that could be undone: history is final."""
 
+_LATER = "0xffffffff"
+"""A time at which a node is asked whether it runs calls at a time of ours."""
+
 _MOVES = ("Adjusted", "ToppedUp", "Liquidated")
 _FLASH = "FlashLiquidated"
 
@@ -186,15 +189,21 @@ class Replay:
 
     async def _header(self, number: int) -> Header:
         """Return a block's header; raise ReplayError where its state is not to be had."""
-        lens = hexed(self._places.lens)
-        block, code = await self._rpc.batch(
-            [("eth_getBlockByNumber", [hex(number), False]), ("eth_getCode", [lens, hex(number)])]
+        lens, at = hexed(self._places.lens), hex(number)
+        block, code, run = await self._rpc.batch(
+            [
+                ("eth_getBlockByNumber", [at, False]),
+                ("eth_getCode", [lens, at]),
+                ("eth_call", [{"to": lens, "data": "0x"}, at, {}, {"time": _LATER}]),
+            ]
         )
+        failed = next((one for one in (block, code, run) if is_no_answer(one)), None)
+        if failed or isinstance(block, RpcError):
+            raise ReplayError(
+                f"the node does not give block {number}: {failed or block}; try again"
+            )
         if block is None:
             raise ReplayError(f"the node has no block {number}; end earlier")
-        if isinstance(block, RpcError) or is_no_answer(code):
-            reason = block if isinstance(block, RpcError) else code
-            raise ReplayError(f"the node does not give block {number}: {reason}; try again")
         if isinstance(code, RpcError):
             raise ReplayError(
                 f"the node has not the state of block {number}: {code.message}; name an archive "
@@ -202,6 +211,12 @@ class Replay:
             )
         if code in (None, "0x"):
             raise ReplayError(f"no lens stood at {lens} at block {number}; begin later")
+        # The lens has no function of an empty selector: that it reverts shows that it was run.
+        if isinstance(run, RpcError) and "revert" not in run.message.lower():
+            raise ReplayError(
+                f"the node does not run calls at block {number}, at a time of ours: {run.message}; "
+                "name an archive node with --network: a fork is none before its own first block"
+            )
         return Header.parse(block)
 
     def _logs_of(self, vaults: Iterable[bytes], head: Header) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from ape.utils import use_temp_sys_path
 from click.testing import CliRunner, Result
 
 from ringfence.evm.abi import address_bytes
+from ringfence.evm.anvil import launch
 from ringfence.evm.artifacts import ROOT
 from ringfence.evm.rpc import Json, Request
 from ringfence.keeper.act.policy import Policy
@@ -245,6 +247,21 @@ def test_run__node_has_pruned_the_state__one_line_with_the_next_step(
         with pytest.raises(ReplayError, match=f"has not the state of block {first}: .* archive"):
             replayed(crash, first)
         assert replayed(crash, crash.block - 2).episodes == []
+
+
+def test_run__fork_before_its_first_block__is_refused_and_not_taken_for_what_does_not_pay(
+    crash: Crash,
+) -> None:
+    crash.move_pool(180)
+    due = crash.move_feed(180)
+    crash.mine(2)
+    with launch(fork_url=crash.engine.url) as fork:
+        there = replace(crash, engine=fork)
+        with pytest.raises(
+            ReplayError, match=f"run calls at block {due}, .* a fork is none before"
+        ):
+            replayed(there, due, due + 2)
+        assert the_long(crash, replayed(there, due + 2, due + 2)).offer is not None
 
 
 class Failing(CountingRpc):
