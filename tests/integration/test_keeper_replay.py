@@ -44,12 +44,14 @@ def crash(staged: Crash) -> Iterator[Crash]:
     staged.engine.restore(mark)
 
 
-def replayed(crash: Crash, first: int, last: int | None = None, **policy: int) -> History:
+def replayed(
+    crash: Crash, first: int, last: int | None = None, account: str = STRANGER, **policy: int
+) -> History:
     async def run() -> History:
         rpc = Web3Rpc(crash.engine.url, timeout=120)
         try:
             replay = Replay(
-                rpc, crash.places, address_bytes(STRANGER), Policy(**policy), lambda *_: None
+                rpc, crash.places, address_bytes(account), Policy(**policy), lambda *_: None
             )
             return await replay.run(first, crash.block if last is None else last)
         finally:
@@ -179,6 +181,26 @@ def test_run__policy_wants_more__leaves_it(crash: Crash) -> None:
     episode = the_long(crash, replayed(crash, first, least_profit=10**19))
     assert episode.offer is None
     assert "the policy wants" in str(episode.left)
+
+
+def test_run__insolvent_at_a_loss__is_borne_by_an_account_that_could_then(crash: Crash) -> None:
+    first, keeper = crash.block, crash.keeper()
+    keeper = replace(keeper, policy=replace(keeper.policy, max_loss=2 * 10**18))
+    keeper.allow_losses()
+    crash.stage.fund(account_of(KEEPER), crash.stage.usdc, 1_000 * 10**6)
+    crash.move_pool(135)
+    crash.move_feed(150)
+    left = the_long(crash, replayed(crash, first))
+    assert left.offer is None
+    assert "insolvent: would lose" in str(left.left)
+    able = replayed(crash, first, account=account_of(KEEPER), most_loss=2 * 10**18)
+    offer = the_long(crash, able).offer
+    assert offer is not None
+    assert offer.profit < 0
+    assert offer.after_gas < 0
+    stranger = the_long(crash, replayed(crash, first, most_loss=2 * 10**18))
+    assert stranger.offer is None
+    assert "fail" in str(stranger.left)
 
 
 def test_run__someone_pays_with_assets_of_his_own__is_named_with_about_what_it_earned(
