@@ -190,12 +190,19 @@ class Service:
             self._note("lane", error)
             return False
 
+    def _waiting(self, head: Header) -> dict[Target, int]:
+        try:
+            return self.lane.waiting(head)
+        except LedgerError as error:
+            self._note("lane", error)
+            return {}
+
     async def _plan(
         self, head: Header, fees: Fees, held: Tick, before: Pending | None = None
     ) -> tuple[Plan, str | None]:
         """Return what to send, and why it may not be: signed is only what a quorum knows of."""
         asked = asyncio.create_task(self.pool.agreed(head))
-        plan = await self.planner.bids(head, fees, held, before)
+        plan = await self.planner.bids(head, fees, held, self._waiting(head), before)
         refused = await asked if plan.bids else None
         asked.cancel()
         if refused:

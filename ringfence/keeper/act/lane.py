@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 from ringfence.client.signing import Signer
 from ringfence.errors import RingfenceError
 from ringfence.evm.abi import checksum
-from ringfence.keeper.act.bid import Bid, Fees
+from ringfence.keeper.act.bid import Bid, Fees, Target
 from ringfence.keeper.act.fees import offer
 from ringfence.keeper.act.ledger import OPEN, Guard, Ledger, LedgerError, Row, State
 from ringfence.keeper.act.reconcile import questions, read_answers, settled
@@ -85,6 +85,11 @@ class Lane:
     def waits(self) -> bool:
         """Return whether a transaction may still be mined; raise LedgerError."""
         return any(row.state in OPEN for row in self.ledger.rows(_LATER))
+
+    def waiting(self, head: Header) -> dict[Target, int]:
+        """Return the nonces of the open transactions, by their targets; raise LedgerError."""
+        rows = [row for row in self.ledger.rows(head.number) if row.state in OPEN]
+        return {target: row.nonce for row in rows for target in row.targets}
 
     async def step(self, head: Header, fees: Fees, bids: Sequence[Bid]) -> LaneReport:
         """Find out what became of the open transactions, and send what is worth it; once a block.

@@ -17,9 +17,10 @@ cost the same gas and earn nothing. A skipped target costs some 23,000 gas.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from types import MappingProxyType
 
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.bid import Bid, Fees
@@ -122,13 +123,22 @@ class _Offer:
     profit: int
 
 
-def plan(markets: Iterable[Market], fees: Fees, policy: Policy) -> Plan:
-    """Return what to send at what gas costs now, in this order: vault by vault, as they come."""
+def plan(
+    markets: Iterable[Market],
+    fees: Fees,
+    policy: Policy,
+    waiting: Mapping[tuple[bytes, int], int] = MappingProxyType({}),
+) -> Plan:
+    """Return what to send at what gas costs now, in this order: vault by vault, as they come.
+
+    `waiting` are the nonces of transactions on their way, by their targets: those of one go into
+    batches of their own, so that they keep nothing else from being sent.
+    """
     sold: dict[bytes, int] = {}
     batches: list[Batch] = []
     skipped: list[Skipped] = []
     for market in markets:
-        planned = _Planning(market, fees, policy, sold, policy.at_once - len(batches))
+        planned = _Planning(market, fees, policy, sold, waiting, policy.at_once - len(batches))
         for position in market.positions():
             reason = planned.take(position)
             if reason:
@@ -178,12 +188,18 @@ class _Planning:
     """One vault's share of a plan, of `room` transactions; `sold` is what all sell, by route."""
 
     def __init__(
-        self, market: Market, fees: Fees, policy: Policy, sold: dict[bytes, int], room: int
+        self,
+        market: Market,
+        fees: Fees,
+        policy: Policy,
+        sold: dict[bytes, int],
+        waiting: Mapping[tuple[bytes, int], int],
+        room: int,
     ) -> None:
         self._market, self._fees, self._policy, self._sold = market, fees, policy, sold
-        self._room = room
+        self._waiting, self._room = waiting, room
         self._done: list[Batch] = []
-        self._open: dict[bytes, Batch] = {}
+        self._open: dict[tuple[bytes, int | None], Batch] = {}
         self._priced = not isinstance(market.asset_per_ether, str)
         self._shared = market.cost(policy.gas.shared * fees.price) if self._priced else 0
         self._allowed = market.cost(policy.most_loss) if self._priced else 0
@@ -284,12 +300,13 @@ class _Planning:
         single = Batch(self._market, offer.sales, (target,), position.ltv)
         if offer.profit < own_gas:
             return single
-        batch = self._open.pop(path, None)
+        place = path, self._waiting.get((self._market.vault, position.id))
+        batch = self._open.pop(place, None)
         batch = replace(batch, targets=(*batch.targets, target)) if batch else single
         if len(batch.targets) == self._policy.room(batch.pools):
             self._done.append(batch)
         else:
-            self._open[path] = batch
+            self._open[place] = batch
         return single
 
     def _borne(self, batch: Batch, target: Target) -> Batch:

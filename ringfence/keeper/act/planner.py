@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.behind import After
-from ringfence.keeper.act.bid import Fees
+from ringfence.keeper.act.bid import Fees, Target
 from ringfence.keeper.act.market import Market
 from ringfence.keeper.act.plan import Plan, plan
 from ringfence.keeper.act.policy import Policy
@@ -59,11 +60,17 @@ class Planner:
         }
 
     async def bids(
-        self, head: Header, fees: Fees, tick: Tick, before: Pending | None = None
+        self,
+        head: Header,
+        fees: Fees,
+        tick: Tick,
+        waiting: Mapping[Target, int] = MappingProxyType({}),
+        before: Pending | None = None,
     ) -> Plan:
         """Return what to send after `head`, simulated there, and why the rest is left alone.
 
-        With `before` it is simulated after that transaction; quotes are the head's.
+        `waiting` as in `plan`. With `before` it is simulated after that transaction; quotes are the
+        head's.
 
         A vault of which nothing ran the last time comes after the others, so that what it claims
         to sell does not spoil the price for them.
@@ -78,7 +85,7 @@ class Planner:
             return Plan()
         markets = await self._quotes.markets(seen, head, self.policy)
         markets.sort(key=lambda one: (one.vault in self._failing, -one.worst))
-        planned = plan(markets, fees, self.policy)
+        planned = plan(markets, fees, self.policy, waiting)
         simulation = Simulation(
             self._runner if before is None else Runner(After(self._rpc, before)),
             self._contracts.liquidator,

@@ -121,6 +121,15 @@ def test_plan__several__worst_first() -> None:
     assert ids(plan([market(*due)], FEES, NEVER_LOSES)) == [[4, 2, 3, 1]]
 
 
+def test_plan__some_on_their_way__those_of_a_transaction_apart_from_the_rest() -> None:
+    """A bid that shares a target with what was sent is held back whole."""
+    due = [position(number, 1_610 - number) for number in range(1, 7)]
+    waiting = {(VAULT, 2): 7, (VAULT, 3): 8, (VAULT, 5): 7, (OTHER_VAULT, 1): 7}
+    found = plan([market(*due)], FEES, NEVER_LOSES, waiting)
+    assert sorted(ids(found)) == [[1, 4, 6], [2, 5], [3]]
+    assert found.skipped == ()
+
+
 def test_plan__two_routes__each_position_on_the_better_one() -> None:
     cheap, dear = pool_at(1_800, fee=500), pool_at(1_800, fee=3_000)
     found = plan([market(position(1, 1_590), sales=(sales(dear), sales(cheap)))], FEES, NEVER_LOSES)
