@@ -13,6 +13,7 @@ from benchmarks.keeper.ground import USDC, WETH
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.keeper.act.ledger import Ledger, Row, State
 from ringfence.keeper.memory.tables import BLOCKS, POSITIONS
+from tests.support.keeper_process import KeeperProcess
 
 _MINED = (State.MINED, State.FAILED, State.FOREIGN)
 _SECONDS = 30
@@ -20,32 +21,34 @@ _SECONDS = 30
 
 def aftermath(arena: Arena, folder: Path) -> tuple[dict[str, Any], list[str]]:
     """End the keeper; return figures of what it did, and what it left in disorder."""
-    [keeper] = arena.keepers
-    world = arena.world
+    problems = [one for keeper in arena.keepers for one in _end(arena, keeper)]
+    figures, wrong = _ledger(arena)
+    stores = [one for keeper in arena.keepers for one in _store(arena, folder, keeper.name)]
+    return figures, problems + wrong + stores
+
+
+def _end(arena: Arena, keeper: KeeperProcess) -> list[str]:
+    """Wait until a keeper is well, then end it; return what was wrong."""
     problems = []
     deadline = time.monotonic() + _SECONDS
     while (health := keeper.health())[0] != 200 and time.monotonic() < deadline:
         time.sleep(1)
-        world.block(frozenset())
+        arena.world.block(frozenset())
     if health[0] != 200:
-        problems.append(f"/health is not green at the end: {health}")
+        problems.append(f"/health of {keeper.name} is not green at the end: {health}")
     code = keeper.stop()
     last = keeper.errors.read_text().splitlines()[-1:]
     if code != 0 or "stopped" not in "".join(last):
-        problems.append(f"SIGTERM ended it with {code} and {last}")
+        problems.append(f"SIGTERM ended {keeper.name} with {code} and {last}")
     if "Traceback" in keeper.errors.read_text():
         problems.append(f"a traceback in {keeper.errors}")
-    figures, wrong = _ledger(arena, folder)
-    return figures, problems + wrong + _store(arena, folder)
+    return problems
 
 
-def _ledger(arena: Arena, folder: Path) -> tuple[dict[str, Any], list[str]]:
+def _ledger(arena: Arena) -> tuple[dict[str, Any], list[str]]:
     world = arena.world
-    ledger = Ledger(
-        f"sqlite:///{folder / 'ledger.sqlite'}",
-        world.ground.engine.chain_id,
-        address_bytes(world.keeper),
-    )
+    chain_id = world.ground.engine.chain_id
+    ledger = Ledger(arena.ledger, chain_id, address_bytes(world.keeper))
     rows = ledger.rows(-1)
     ledger.close()
     count = int(world.ground.rpc.call("eth_getTransactionCount", world.keeper, "latest"), 16)
@@ -73,15 +76,15 @@ def _figures(arena: Arena, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _store(arena: Arena, folder: Path) -> list[str]:
+def _store(arena: Arena, folder: Path, name: str) -> list[str]:
     """Return where the store differs from the vaults' storage, at its own last block."""
-    database = create_engine(f"sqlite:///{folder / 'store.sqlite'}")
+    database = create_engine(f"sqlite:///{folder / name}.sqlite")
     with database.begin() as connection:
         rows = connection.execute(select(POSITIONS)).all()
         tip = connection.execute(select(BLOCKS).order_by(BLOCKS.c.number.desc())).first()
     database.dispose()
     if tip is None:
-        return ["the store is empty"]
+        return [f"the store of {name} is empty"]
     world = arena.world
     stored = {(checksum(r.vault), int.from_bytes(r.position_id)): r.word for r in rows}
     known = sorted({*stored, *world.collateral})

@@ -14,10 +14,11 @@ from tests.support.proxy import Proxy
 
 @dataclass(slots=True)
 class Arena:
-    """What faults act on. `sick` are the proxies that a fault has taken."""
+    """What faults act on: `ledger` is a URL, `sick` are the proxies that a fault has taken."""
 
     world: World
     keepers: Sequence[KeeperProcess]
+    ledger: str
     proxies: Sequence[Proxy]
     socket: Proxy
     draw: Random

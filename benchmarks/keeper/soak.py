@@ -25,6 +25,7 @@ from benchmarks.keeper.ground import lay
 from benchmarks.keeper.judge import PATIENCE, Episode, episodes, summary, twice
 from benchmarks.keeper.world import World
 from tests.support.keeper_process import KeeperProcess
+from tests.support.postgres import ABSENT, programs, server, url_of
 from tests.support.proxy import Proxy, proxies
 
 RESULT = Path(__file__).resolve().parents[1] / "soak.json"
@@ -38,27 +39,35 @@ _TOLD = 20
 """Blocks from one line of progress to the next."""
 
 
-def _keeper(folder: Path, record: Path, nodes: Sequence[Proxy], socket: Proxy) -> KeeperProcess:
-    words = ["--network", nodes[0].url, "--record", str(record), "--account", f"TEST::{KEEPER}"]
+def _keeper(
+    folder: Path, name: str, nodes: Sequence[Proxy], socket: Proxy, share: str | None
+) -> KeeperProcess:
+    record = str(folder / "deployment.json")
+    words = ["--network", nodes[0].url, "--record", record, "--account", f"TEST::{KEEPER}"]
     for node in nodes[1:]:
         words += ["--rpc", node.url]
     words += ["--ws", socket.websocket, "--interval", "1s", "--max-spend", "9000 ETH"]
-    words += ["--store", str(folder / "store.sqlite"), "--ledger", str(folder / "ledger.sqlite")]
-    return KeeperProcess(folder, tuple(words))
+    words += ["--store", str(folder / f"{name}.sqlite")]
+    words += ["--share", share] if share else ["--ledger", str(folder / "ledger.sqlite")]
+    return KeeperProcess(folder, tuple(words), name)
 
 
 @contextmanager
-def _arena(folder: Path, seed: int) -> Iterator[Arena]:
+def _arena(folder: Path, seed: int, share: str | None) -> Iterator[Arena]:
+    """Lay the ground for one keeper, or for two that share a database."""
     with lay(folder, _VAULTS) as ground, proxies(ground.engine.url, 4) as made:
         # Two, so that the price's walk does not hang on how many draws the faults have taken.
         world = World(ground, Random(seed), ground.engine.accounts[KEEPER].address)
         world.begin()
         *nodes, socket = made
-        keeper = _keeper(folder, folder / "deployment.json", nodes, socket)
+        names = ["first", "second"] if share else ["keeper"]
+        keepers = [_keeper(folder, name, nodes, socket, share) for name in names]
+        ledger = share or f"sqlite:///{folder / 'ledger.sqlite'}"
         try:
-            yield Arena(world, [keeper], nodes, socket, Random(f"faults {seed}"))
+            yield Arena(world, keepers, ledger, nodes, socket, Random(f"faults {seed}"))
         finally:
-            keeper.kill()
+            for keeper in keepers:
+                keeper.kill()
 
 
 class _Clock:
@@ -78,24 +87,28 @@ def _run(
 ) -> list[str]:
     """Run it; return what the keeper did that no fault explains."""
     world, clock, faults = arena.world, _Clock(pace), frozenset(["starting"])
-    [keeper] = arena.keepers
-    keeper.start()
+    for keeper in arena.keepers:
+        keeper.start()
     problems: list[str] = []
     world.restless = False
-    while not keeper.beats:
+    while not all(keeper.beats for keeper in arena.keepers):
         clock.wait()
         world.block(faults)
-        if not keeper.alive:
-            return [f"the keeper did not start: {keeper.errors.read_text()[-500:]}"]
+        for keeper in arena.keepers:
+            if not keeper.alive:
+                return [f"{keeper.name} did not start: {keeper.errors.read_text()[-500:]}"]
     started, told, left = time.monotonic(), 0, _QUIET
     while left:
         fresh = time.monotonic() - started < 60 * minutes
         weather.step(fresh=fresh)
         left -= not fresh and not weather.running
         world.restless = left > _QUIET // 2
-        if not keeper.alive and "killed" not in weather.running:
-            problems.append(f"the keeper ended by itself: {keeper.errors.read_text()[-300:]}")
-            keeper.start()
+        for keeper in arena.keepers:
+            if not keeper.alive and "killed" not in weather.running:
+                problems.append(
+                    f"{keeper.name} ended by itself: {keeper.errors.read_text()[-300:]}"
+                )
+                keeper.start()
         clock.wait()
         seen = world.block(weather.names)
         if seen.number - told >= _TOLD:
@@ -124,11 +137,11 @@ def _misses(found: Sequence[Episode], last: int) -> list[str]:
 
 
 def soak(
-    minutes: float, seed: int, pace: float, kinds: Sequence[str], folder: Path
+    minutes: float, seed: int, pace: float, kinds: Sequence[str], folder: Path, share: str | None
 ) -> dict[str, Any]:
     """Run a soak and return its figures; `problems` is empty when all went well."""
     console = Console(stderr=True)
-    with _arena(folder, seed) as arena:
+    with _arena(folder, seed, share) as arena:
         weather = Weather(arena, kinds)
         problems = _run(arena, weather, minutes, pace, console)
         world = arena.world
@@ -143,6 +156,7 @@ def soak(
             "seed": seed,
             "minutes": minutes,
             "pace_seconds": pace,
+            "keepers": len(arena.keepers),
             "blocks": len(blocks),
             "faults": dict(sorted(weather.count.items())),
             **summary(found, world.keeper),
@@ -151,12 +165,26 @@ def soak(
         }
 
 
+@contextmanager
+def _database(keepers: int) -> Iterator[str | None]:
+    """Start what two keepers share; raise SystemExit when PostgreSQL is not installed."""
+    if keepers == 1:
+        yield None
+        return
+    found = programs()
+    if found is None:
+        raise SystemExit(ABSENT)
+    with server(found) as folder:
+        yield url_of(folder)
+
+
 def main() -> int:
     """Soak and report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keeper.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pace", type=float, default=1, help="seconds from block to block")
+    parser.add_argument("--keepers", type=int, choices=(1, 2), default=1, help="two share leases")
     parser.add_argument("--faults", nargs="*", choices=[*FAULTS], default=[*FAULTS])
     parser.add_argument("--folder", type=Path, help="keep the keeper's files here")
     given = parser.parse_args()
@@ -165,7 +193,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        figures = soak(given.minutes, given.seed, given.pace, given.faults, folder)
+        with _database(given.keepers) as share:
+            figures = soak(given.minutes, given.seed, given.pace, given.faults, folder, share)
     text = json.dumps(figures, indent=2) + "\n"
     RESULT.write_text(text)
     sys.stdout.write(text)

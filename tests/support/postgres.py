@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,19 +16,16 @@ import pytest
 ABSENT = "PostgreSQL is not installed; `apt-get install postgresql` has these tests run"
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
     """The folder of `initdb` and `pg_ctl`, which Debian does not put on PATH."""
     folders = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((one for one in folders if (one / "pg_ctl").exists()), None)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The folder of a server's socket; it listens on no port."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip(ABSENT)
+@contextmanager
+def server(programs: Path) -> Iterator[str]:
+    """Start a server of these programs; yields the folder of its socket. It listens on no port."""
     # PostgreSQL refuses to run as root.
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
@@ -47,12 +45,27 @@ def postgres_server() -> Iterator[str]:
             run("pg_ctl", "-m", "immediate", "stop")
 
 
+def url_of(folder: str) -> str:
+    """Return the SQLAlchemy URL of a server's one database."""
+    return f"postgresql+psycopg://postgres@/postgres?host={folder}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The folder of a server's socket."""
+    found = programs()
+    if found is None:
+        pytest.skip(ABSENT)
+    with server(found) as folder:
+        yield folder
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """The SQLAlchemy URL of the server's one database, emptied."""
     with psycopg.connect(host=postgres_server, user="postgres") as connection:
         connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return f"postgresql+psycopg://postgres@/postgres?host={postgres_server}"
+    return url_of(postgres_server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
