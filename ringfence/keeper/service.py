@@ -190,7 +190,7 @@ class Service:
             self._note("lane", error)
             return False
 
-    def _waiting(self, head: Header) -> dict[Target, int]:
+    def _on_their_way(self, head: Header) -> dict[Target, int]:
         try:
             return self.lane.waiting(head)
         except LedgerError as error:
@@ -202,7 +202,7 @@ class Service:
     ) -> tuple[Plan, str | None]:
         """Return what to send, and why it may not be: signed is only what a quorum knows of."""
         asked = asyncio.create_task(self.pool.agreed(head))
-        plan = await self.planner.bids(head, fees, held, self._waiting(head), before)
+        plan = await self.planner.bids(head, fees, held, self._on_their_way(head), before)
         refused = await asked if plan.bids else None
         asked.cancel()
         if refused:

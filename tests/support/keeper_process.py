@@ -19,8 +19,8 @@ from ringfence.evm.artifacts import ROOT
 
 Beat = dict[str, Any]
 
-_SECONDS = 120.0
-"""How long anything is waited for: a start takes 10 s on a busy machine."""
+_SECONDS = 240.0
+"""How long anything is waited for: Ape alone takes 7 s to start, minutes where all is busy."""
 _POLL = 0.1
 
 
