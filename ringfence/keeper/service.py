@@ -18,6 +18,7 @@ from ringfence.keeper.act.ledger import LedgerError, State
 from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.planner import Planner
 from ringfence.keeper.act.report import LaneReport
+from ringfence.keeper.act.rest import Rest
 from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.wire import Header
@@ -77,6 +78,11 @@ class Service:
     _done: _Done | None = None
     _waiting: Collection[Target] = ()
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _rest: Rest = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Trust the vaults that have a name."""
+        self._rest = Rest(self.names)
 
     async def on_head(self, head: Header) -> Beat:
         """Do all that a head asks for; what fails is in the beat, and the next head tries anew."""
@@ -84,7 +90,7 @@ class Service:
         self._failed, self._done = {}, None
         self.status.head(head.number, head.timestamp, self.clock())
         tick = await self._look(head)
-        held = await self._held(head, tick)
+        held, resting = self._rest.split(await self._held(head, tick), head.number)
         plan, report, refused = Plan(), LaneReport(head.number), None
         bids: Sequence[Bid] = ()
         if any(sight.due for sight in held.vaults.values()) or self._busy(head):
@@ -92,6 +98,7 @@ class Service:
             plan, refused = await self._plan(head, fees, held)
             bids = () if refused else plan.bids
             report = await self._act(head, fees, bids)
+        plan = replace(plan, skipped=(*plan.skipped, *resting))
         self._tell(head, plan, report)
         self.status.tick_at = self.clock()
         self.status.tick_seconds = time.perf_counter() - started
@@ -240,6 +247,7 @@ class Service:
 
     def _count(self, head: Header, report: LaneReport) -> None:
         lane = self.status.lane
+        self._rest.heed(report.changed, head.number)
         self._waiting = {target for row in report.waiting for target in row.targets}
         lane.open = len(report.waiting)
         lane.oldest = max((head.number - row.block for row in report.waiting), default=0)
