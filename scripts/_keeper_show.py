@@ -60,6 +60,11 @@ def _short(address: str) -> str:
     return f"{address[:6]}…{address[-4:]}"
 
 
+def _shown(words: str) -> str:
+    """Return words that others may have chosen, so that the terminal does nothing but show them."""
+    return escape("".join(one if one.isprintable() else "\ufffd" for one in words))
+
+
 def _hash(raw: bytes) -> str:
     return "0x" + raw.hex()
 
@@ -110,7 +115,7 @@ class Screen:
         return self.names.get(vault) or _short(checksum(vault))
 
     def _say(self, words: str) -> None:
-        self.console.print(escape(words), highlight=False, soft_wrap=True)
+        self.console.print(_shown(words), highlight=False, soft_wrap=True)
 
     def listening(self, url: str) -> None:
         """Say where health is."""
@@ -193,7 +198,7 @@ class Screen:
             verdict = f"leave: {one.reason}" if one.reason else "liquidate"
             salt = str(one.position_id & MAX_SALT)
             table.add_row(
-                *map(escape, (self.name(one.vault), _short(owner), salt, profit, verdict))
+                *map(_shown, (self.name(one.vault), _short(owner), salt, profit, verdict))
             )
         self.console.print(table)
 

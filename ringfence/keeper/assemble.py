@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ringfence.client.deployment import QUOTERS
@@ -154,7 +154,7 @@ async def opened(
                 lambda: engine.book.vaults,
                 places.contracts,
                 settings.account,
-                settings.policy,
+                replace(settings.policy, borne=frozenset(places.names)),
                 settings.ether_prices,
             ),
             lane=Lane(pool, ledger, settings.signer, signing, settings.lane, relays),

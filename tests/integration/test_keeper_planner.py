@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -242,6 +244,11 @@ def test_bids__insolvent_at_a_loss__what_the_policy_bears_is_what_it_costs(desk:
     assert desk.skipped(refused)[position].startswith("its transaction would fail: ")
     market.asset.mint(KEEPER, 140 * USDC)
     market.asset.approve(liquidator, 140 * USDC, sender=KEEPER)
+    borne = replace(policy, borne=frozenset([address_bytes(desk.stage.short.vault)]))
+    assert desk.skipped(desk.plan(policy=borne))[position] == reason, "another's losses are borne"
+    assert asyncio.run(desk.planner.bearable(desk.watcher.head(), desk.tick())).keys() == {
+        address_bytes(desk.stage.weth)
+    }
     plan = desk.plan(policy=policy)
     [bid], [batch] = plan.bids, plan.batches
     assert 0 < bid.worth < WETH // 10

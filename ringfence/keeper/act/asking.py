@@ -10,6 +10,7 @@ from ringfence.evm.abi import AbiValue, decode_revert
 from ringfence.evm.errors import EncodingError
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import Rpc
+from ringfence.keeper.watch.redact import tidy
 
 QUOTE_GAS = 5_000_000
 """What a call may burn: a quote of a sale through a hundred ticks takes less."""
@@ -64,12 +65,12 @@ def read(function: Function, answer: Json | RpcError) -> AbiValue | Failed:
 
 
 def refusal(error: RpcError) -> Failed:
-    """Return why a call failed, in the contract's words where it has some."""
+    """Return why a call failed, in the contract's words where it has some, on one line."""
     try:
         raw = bytes.fromhex(error.data[2:]) if isinstance(error.data, str) else b""
     except ValueError:
         raw = b""
-    return Failed(decode_revert(raw) or error.message, "revert" in error.message.lower())
+    return Failed(tidy(decode_revert(raw) or error.message), "revert" in error.message.lower())
 
 
 async def ask(rpc: Rpc, calls: Sequence[Call], block_hash: bytes) -> list[AbiValue | Failed]:

@@ -202,7 +202,7 @@ class _Planning:
         self._open: dict[tuple[bytes, int | None], Batch] = {}
         self._priced = not isinstance(market.asset_per_ether, str)
         self._shared = market.cost(policy.gas.shared * fees.price) if self._priced else 0
-        self._allowed = market.cost(policy.most_loss) if self._priced else 0
+        self._allowed = market.cost(policy.loss(market.vault)) if self._priced else 0
 
     def take(self, position: Position) -> str | None:
         """Put a position into a batch, or return why not."""

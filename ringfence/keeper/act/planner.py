@@ -56,7 +56,7 @@ class Planner:
         return {
             address_bytes(one.asset.address): one.cost(self.policy.most_loss)
             for one in await self.markets(head, tick)
-            if not isinstance(one.asset_per_ether, str)
+            if self.policy.loss(one.vault) and not isinstance(one.asset_per_ether, str)
         }
 
     async def bids(

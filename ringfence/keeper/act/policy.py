@@ -50,7 +50,8 @@ class Policy:
     insolvent position may cost, gas included. `batches` is the most transactions of a vault at
     once, `at_once` of all: what is due beyond waits for the next block. `assets` are the tokens
     that profits may be in, 20 bytes each; none: any. Anyone can make a vault of a token that is
-    worth nothing.
+    worth nothing. `borne` are the vaults whose losses are borne, 20 bytes each; None: any. Whoever
+    makes a vault can be the lender whom a loss pays.
     """
 
     least_profit: int = 0
@@ -61,6 +62,11 @@ class Policy:
     batches: int = 8
     at_once: int = 16
     assets: frozenset[bytes] = frozenset()
+    borne: frozenset[bytes] | None = None
+
+    def loss(self, vault: bytes) -> int:
+        """Return what an insolvent position of a vault may cost, wei."""
+        return self.most_loss if self.borne is None or vault in self.borne else 0
 
     def room(self, pools: int) -> int:
         """Return how many targets a transaction holds."""
