@@ -9,9 +9,11 @@ import pytest
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.act import planner
+from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.policy import GasModel, Policy
 from tests.integration.test_keeper_planner import due_dollars
-from tests.support.market import DEPLOYER, KEEPER, WETH
+from tests.support.market import DEPLOYER, KEEPER, USDC, WETH
 from tests.support.periphery import DAI
 from tests.support.planning import Desk, desk, staged
 
@@ -241,3 +243,25 @@ def test_bids__pool_with_a_foolish_price_for_gas__the_cheapest_counts(desk: Desk
     stage.uniswap.fund_pool(pool, amounts, DEPLOYER)
     [batch] = desk.plan().batches
     assert batch.market.asset_per_ether == pytest.approx(2_000 * DAI / 0.997, rel=1e-5)
+
+
+def test_bids__more_due_in_a_vault_without_a_name__a_share_and_after_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million due positions that do not pay would hold up what matters."""
+    monkeypatch.setattr(planner, "_STRANGERS", 2)
+    stage = desk.stage
+    good = [desk.open(stage.long) for _ in range(3)]
+    strange = sorted(desk.open(stage.short, ltv=79) for _ in range(3))
+    desk.crash(stage.long, long=1_600)
+    stage.short.set_price(10**72 // (2_400 * USDC * 10**18))
+    desk.tick()
+    trusted = frozenset([address_bytes(stage.long.vault)])
+    plan = desk.plan(policy=Policy(borne=trusted))
+    assert desk.skipped(plan) == {
+        strange[2]: "it waits: 2 positions of its vault, which has no name, are looked at first"
+    }
+    assert [sorted(one for _, one in bid.targets) for bid in plan.bids] == [
+        sorted(good),
+        strange[:2],
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,15 +10,18 @@ from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.behind import After
 from ringfence.keeper.act.bid import Fees, Target
 from ringfence.keeper.act.market import Market
-from ringfence.keeper.act.plan import Plan, plan
+from ringfence.keeper.act.plan import Plan, Skipped, plan
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import Contracts, Quotes
 from ringfence.keeper.act.running import Runner
 from ringfence.keeper.act.simulate import Simulation
 from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.wire import Header, Rpc
-from ringfence.keeper.engine import Tick
+from ringfence.keeper.engine import Sight, Tick
 from ringfence.keeper.memory.events import Vault
+
+_STRANGERS = 512
+"""Due positions of vaults that are not trusted that are looked at; some ms each where none pays."""
 
 
 class Planner:
@@ -73,7 +76,8 @@ class Planner:
         head's.
 
         A vault of which nothing ran the last time comes after the others, so that what it claims
-        to sell does not spoil the price for them.
+        to sell does not spoil the price for them; so do those that the policy does not trust, of
+        which only so many positions are looked at as take no time that the others lack.
         """
         vaults = self._vaults()
         seen = [
@@ -83,8 +87,12 @@ class Planner:
         ]
         if not seen:
             return Plan()
+        seen, beyond = self._bounded(seen)
         markets = await self._quotes.markets(seen, head, self.policy)
-        markets.sort(key=lambda one: (one.vault in self._failing, -one.worst))
+        trusts = self.policy.trusts
+        markets.sort(
+            key=lambda one: (not trusts(one.vault), one.vault in self._failing, -one.worst)
+        )
         planned = plan(markets, fees, self.policy, waiting)
         simulation = Simulation(
             self._runner if before is None else Runner(After(self._rpc, before)),
@@ -98,4 +106,18 @@ class Planner:
         planned_for = {batch.market.vault for batch in planned.batches}
         self._failing -= planned_for
         self._failing |= planned_for - {batch.market.vault for batch in done.batches}
-        return done
+        return replace(done, skipped=(*done.skipped, *beyond))
+
+    def _bounded(
+        self, seen: Sequence[tuple[Vault, Sight]]
+    ) -> tuple[list[tuple[Vault, Sight]], list[Skipped]]:
+        """Return what is due, of vaults that are not trusted a share, and what that leaves out."""
+        strangers = sum(not self.policy.trusts(vault.address) for vault, _ in seen)
+        share = max(1, _STRANGERS // max(1, strangers))
+        reason = f"it waits: {share} positions of its vault, which has no name, are looked at first"
+        bounded, waiting = [], []
+        for vault, sight in seen:
+            kept = len(sight.due) if self.policy.trusts(vault.address) else share
+            waiting += [Skipped(vault.address, one, reason) for one in sight.due[kept:]]
+            bounded.append((vault, replace(sight, due=sight.due[:kept], words=sight.words[:kept])))
+        return bounded, waiting

@@ -64,9 +64,13 @@ class Policy:
     assets: frozenset[bytes] = frozenset()
     borne: frozenset[bytes] | None = None
 
+    def trusts(self, vault: bytes) -> bool:
+        """Return whether a vault is one whose losses are borne."""
+        return self.borne is None or vault in self.borne
+
     def loss(self, vault: bytes) -> int:
         """Return what an insolvent position of a vault may cost, wei."""
-        return self.most_loss if self.borne is None or vault in self.borne else 0
+        return self.most_loss if self.trusts(vault) else 0
 
     def room(self, pools: int) -> int:
         """Return how many targets a transaction holds."""
