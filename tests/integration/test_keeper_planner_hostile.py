@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -257,7 +258,8 @@ def test_bids__more_due_in_a_vault_without_a_name__a_share_and_after_the_others(
     stage.short.set_price(10**72 // (2_400 * USDC * 10**18))
     desk.tick()
     trusted = frozenset([address_bytes(stage.long.vault)])
-    plan = desk.plan(policy=Policy(borne=trusted))
+    assets = frozenset(map(address_bytes, (stage.weth, stage.usdc)))
+    plan = desk.plan(policy=Policy(borne=trusted, assets=assets))
     assert desk.skipped(plan) == {
         strange[2]: "it waits: 2 positions of its vault, which has no name, are looked at first"
     }
@@ -265,3 +267,17 @@ def test_bids__more_due_in_a_vault_without_a_name__a_share_and_after_the_others(
         sorted(good),
         strange[:2],
     ]
+
+
+def test_bids__asset_of_no_vault_with_a_name__left_unless_the_policy_says_so(desk: Desk) -> None:
+    """A token that nobody wants looks dear in a pool of its maker's, and costs real gas."""
+    _, token, position = hostile_market(desk)
+    good = desk.open(desk.stage.long)
+    desk.crash(desk.stage.long)
+    trusted = Policy(borne=frozenset([address_bytes(desk.stage.long.vault)]))
+    plan = desk.plan(policy=trusted)
+    assert [one for bid in plan.bids for _, one in bid.targets] == [good]
+    assert desk.skipped(plan) == {position: "the policy does not take its asset, TWO"}
+    assets = frozenset(map(address_bytes, (token, desk.stage.usdc)))
+    plan = desk.plan(policy=replace(trusted, assets=assets))
+    assert {one for bid in plan.bids for _, one in bid.targets} == {good, position}

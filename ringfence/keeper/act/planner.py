@@ -88,12 +88,13 @@ class Planner:
         if not seen:
             return Plan()
         seen, beyond = self._bounded(seen)
-        markets = await self._quotes.markets(seen, head, self.policy)
+        policy = self._wanting(vaults)
+        markets = await self._quotes.markets(seen, head, policy)
         trusts = self.policy.trusts
         markets.sort(
             key=lambda one: (not trusts(one.vault), one.vault in self._failing, -one.worst)
         )
-        planned = plan(markets, fees, self.policy, waiting)
+        planned = plan(markets, fees, policy, waiting)
         simulation = Simulation(
             self._runner if before is None else Runner(After(self._rpc, before)),
             self._contracts.liquidator,
@@ -107,6 +108,15 @@ class Planner:
         self._failing -= planned_for
         self._failing |= planned_for - {batch.market.vault for batch in done.batches}
         return replace(done, skipped=(*done.skipped, *beyond))
+
+    def _wanting(self, vaults: Mapping[bytes, Vault]) -> Policy:
+        """Return the policy; where it names no assets, with those of the vaults that it trusts."""
+        policy = self.policy
+        if policy.assets or policy.borne is None:
+            return policy
+        trusted = [vaults[one] for one in policy.borne if one in vaults]
+        assets = {address_bytes(str(one.parameters["asset"])) for one in trusted}
+        return replace(policy, assets=frozenset(assets))
 
     def _bounded(
         self, seen: Sequence[tuple[Vault, Sight]]

@@ -51,7 +51,8 @@ class Policy:
     once, `at_once` of all: what is due beyond waits for the next block. `assets` are the tokens
     that profits may be in, 20 bytes each; none: any. Anyone can make a vault of a token that is
     worth nothing. `borne` are the vaults whose losses are borne, 20 bytes each; None: any. Whoever
-    makes a vault can be the lender whom a loss pays.
+    makes a vault can be the lender whom a loss pays. Without `assets` a planner takes those of such
+    vaults.
     """
 
     least_profit: int = 0
