@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,12 @@ from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.act.behind import After
 from ringfence.keeper.act.ledger import State
+from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.chain.pending import Mempool, Pending
+from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.engine import Tick
-from ringfence.keeper.service import Service
+from ringfence.keeper.run import Watch, keep
+from ringfence.keeper.service import Beat, Service
 from tests.support.market import (
     RECEIVER,
     STRANGER,
@@ -316,3 +319,44 @@ def test_after__answer_of_no_simulation__an_error(method: str, answer: Json) -> 
         params = [{"to": "0x"}, "latest", {}, {}]
     [found] = asyncio.run(After(Lying(), pending).batch([(method, params)]))
     assert isinstance(found, RpcError)
+
+
+def test_keep__update_waits_between_two_heads__seen_to_beside_them_and_lasts(scene: Scene) -> None:
+    position = scene.open()
+
+    async def work(service: Service, pool: Mempool) -> None:
+        heads: asyncio.Queue[Header | None] = asyncio.Queue()
+        beats: asyncio.Queue[Beat] = asyncio.Queue()
+
+        async def given() -> AsyncIterator[Header]:
+            while (head := await heads.get()) is not None:
+                yield head
+
+        await ready(scene, service)
+        plan, falls = service.planner.bids, [True]
+
+        async def bids(*args: Any) -> Plan:
+            if falls:
+                falls.clear()
+                raise KeyError("what nobody foresaw")
+            return await plan(*args)
+
+        service.planner.bids = bids  # type: ignore[method-assign]
+        kept = asyncio.create_task(
+            keep(service, given(), Watch(), beats.put_nowait, lambda _url: None, pool)
+        )
+        heads.put_nowait(scene.head())
+        await beats.get()
+        scene.transmit(1_700)
+        while "pending" not in service.status.errors:
+            await asyncio.sleep(0.005)
+        scene.transmit(1_690)
+        behind = await beats.get()
+        assert [len(one.targets) for one in behind.report.sent] == [1]
+        assert "pending" not in service.status.errors
+        assert [one["status"] for one in scene.mine()] == ["0x1"] * 3
+        assert scene.market.slot(position).scaled_debt < 1_000 * USDC
+        heads.put_nowait(None)
+        await kept
+
+    scene.run(work)
