@@ -37,7 +37,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     func,
-    make_url,
     select,
     update,
 )
@@ -59,9 +58,6 @@ LEASES = Table(
 
 _FREE = -1
 """The `until_block` of a lease that nobody holds."""
-
-_PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
-"""How long libpq waits for a server that does not answer: s, ms."""
 
 
 class LeaseError(RingfenceError):
@@ -101,7 +97,7 @@ class Leases:
         self._seen: dict[Row[Any], int] = {}
         self._owned = isinstance(database, str)
         try:
-            self._engine = _open(database) if isinstance(database, str) else database
+            self._engine = open_database(database) if isinstance(database, str) else database
         except (SQLAlchemyError, ImportError) as error:
             raise LeaseError(f"the leases' URL cannot be used: {error}") from error
         self._postgresql = self._engine.dialect.name == "postgresql"
@@ -234,11 +230,3 @@ class Leases:
         if rows:
             with self._transaction() as connection:
                 connection.execute(update(LEASES).where(ours).values(until_block=_FREE), rows)
-
-
-def _open(url: str) -> Engine:
-    """Open a database, and let no silent server hold the keeper up."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.update_query_dict({**_PATIENCE, **parsed.query})
-    return open_database(parsed.render_as_string(hide_password=False))

@@ -168,7 +168,7 @@ class Ledger:
             self._engine = open_database(url)
         except (SQLAlchemyError, ImportError) as error:
             raise LedgerError(f"the ledger's URL cannot be used: {error}") from error
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.name = self._engine.url.set(query={}).render_as_string(hide_password=True)
         if self._engine.dialect.name == "sqlite":
 
             @event.listens_for(self._engine, "connect")

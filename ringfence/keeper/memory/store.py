@@ -89,7 +89,7 @@ class Store:
             self._engine = open_database(url)
         except (SQLAlchemyError, ImportError) as error:
             raise StoreError(f"the store's URL cannot be used: {error}") from error
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.name = self._engine.url.set(query={}).render_as_string(hide_password=True)
         with self._transaction() as connection:
             TABLES.create_all(connection)
             found = {row.key: row.value for row in connection.execute(select(META))}

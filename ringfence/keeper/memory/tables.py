@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    make_url,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -73,9 +74,19 @@ UNDO = Table(
 )
 
 
+_PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
+"""How long libpq waits for a server that does not answer: s, ms."""
+
+
 def open_database(url: str) -> Engine:
-    """Return the database at an SQLAlchemy URL, its transactions set up; raise SQLAlchemyError."""
-    engine = create_engine(url)
+    """Return the database at an SQLAlchemy URL, its transactions set up; raise SQLAlchemyError.
+
+    No silent server of PostgreSQL's holds the keeper up, unless the URL says so.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.update_query_dict({**_PATIENCE, **parsed.query})
+    engine = create_engine(parsed)
     if engine.dialect.name == "sqlite":
         # Locked from the start: what a transaction has read stays true until it writes.
         @event.listens_for(engine, "connect")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -281,3 +282,14 @@ def limit_pages(ledger: Ledger, more: int) -> None:
     def _limit(connection: object, _record: object) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[attr-defined]
         connection.execute(f"PRAGMA max_page_count = {pages + more}")  # type: ignore[attr-defined]
+
+
+def test_ledger__server_that_does_not_answer__said_soon_and_without_a_secret() -> None:
+    """All stands still meanwhile, health too; and a URL's query may hold a password as well."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}/db"
+        url = f"postgresql+psycopg://me:s3cret@{place}?password=s3cret"
+        with pytest.raises(LedgerError, match="timeout expired") as caught:
+            Ledger(url, 1, b"\1" * 20)
+    assert "s3cret" not in str(caught.value)
+    assert place in str(caught.value)
