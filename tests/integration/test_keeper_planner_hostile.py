@@ -11,7 +11,6 @@ from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.act import planner
-from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.policy import GasModel, Policy
 from tests.integration.test_keeper_planner import due_dollars
 from tests.support.market import DEPLOYER, KEEPER, USDC, WETH
