@@ -1,10 +1,12 @@
 """ABI encoding and decoding, compiled once per function or event.
 
-Words (integers, booleans, addresses, fixed bytes), structs of words and top-level byte strings, of
-which the hot calls are made, go through closures of our own: 2 us for five arguments where
-eth_abi, which verbs' helpers call too, takes 26. A signature that holds an array or a struct of
-anything else goes through eth_abi. Both give the same bytes and the same values: integers, bools,
-bytes, str, checksummed addresses, tuples; structs, and several named results, are named tuples.
+Words (integers, booleans, addresses, fixed bytes), structs of words, and top-level byte strings and
+lists of these, of which the hot calls are made, go through closures of our own: 2 us for five
+arguments where eth_abi, which verbs' helpers call too, takes 26. A signature that holds another
+array or a struct of anything else goes through eth_abi; so do results whose parts do not lie one
+after the other, as every compiler lays them. Both give the same bytes and the same values:
+integers, bools, bytes, str, checksummed addresses, tuples; structs, and several named results, are
+named tuples.
 """
 
 from __future__ import annotations
@@ -188,6 +190,25 @@ _TAILS: Mapping[str, Callable[[AbiValue], bytes]] = {
 }
 
 
+def _tail_encoder(entry: AbiEntry) -> Callable[[AbiValue], bytes] | None:
+    """Return the encoder of a byte string or of a list of words or structs, None for others."""
+    kind = str(entry["type"])
+    match = _ARRAY.match(kind)
+    if match is None or match[2]:
+        return _TAILS.get(kind)
+    item = _static_encoder({**entry, "type": match[1]})
+    if item is None:
+        return None
+    one = item[1]
+
+    def encode(values: AbiValue) -> bytes:
+        if not isinstance(values, list | tuple):
+            raise TypeError(f"{values!r} is not a list")
+        return len(values).to_bytes(32, "big") + b"".join([one(value) for value in values])
+
+    return encode
+
+
 def _plain(entry: AbiEntry, value: AbiValue) -> AbiValue:
     """Turn accounts and contracts into addresses and named structs into tuples, for eth_abi."""
     kind = str(entry["type"])
@@ -215,7 +236,7 @@ def _library_encoder(inputs: Sequence[AbiEntry]) -> Encoder:
 def _fast_encoder(inputs: Sequence[AbiEntry]) -> Encoder | None:
     """Return an encoder without eth_abi, None if some input needs it."""
     statics = [_static_encoder(entry) for entry in inputs]
-    tails = [_TAILS.get(str(entry["type"])) for entry in inputs]
+    tails = [_tail_encoder(entry) for entry in inputs]
     parts = [
         (32, None, tail) if static is None else (*static, None)
         for static, tail in zip(statics, tails, strict=True)
@@ -320,6 +341,85 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
+def _decode_bytes(data: bytes, start: int) -> tuple[AbiValue, int]:
+    size = int.from_bytes(data[start - 32 : start], "big")
+    end = start + size + -size % 32
+    if len(data) < end or any(data[start + size : end]):
+        raise ValueError(f"{size} bytes that are not there, or with more behind them than zeros")
+    return data[start : start + size], end
+
+
+def _tail_decoder(entry: AbiEntry) -> Callable[[bytes, int], tuple[AbiValue, int]] | None:
+    """Return what decodes bytes, or a list of words or structs, after its length; and its end."""
+    kind = str(entry["type"])
+    if kind == "bytes":
+        return _decode_bytes
+    match = _ARRAY.match(kind)
+    if match is None or match[2]:
+        return None
+    item = _static_decoder({**entry, "type": match[1]})
+    if item is None:
+        return None
+    size, one = item
+
+    def decode(data: bytes, start: int) -> tuple[AbiValue, int]:
+        count = int.from_bytes(data[start - 32 : start], "big")
+        end = start + count * size
+        if len(data) < end:
+            raise ValueError(f"{count} items in {len(data) - start} bytes")
+        places = range(start, end, size)
+        return tuple([one(data[place : place + size]) for place in places]), end
+
+    return decode
+
+
+def _compact_decoder(outputs: Sequence[AbiEntry]) -> Decoder | None:
+    """Return a decoder of parts that lie one after the other, None if some output needs eth_abi.
+
+    It raises ValueError for any other layout, which may be right all the same.
+    """
+    parts = [(_static_decoder(entry), _tail_decoder(entry)) for entry in outputs]
+    if any(static is None and tail is None for static, tail in parts):
+        return None
+    heads_size = sum(32 if static is None else static[0] for static, _tail in parts)
+
+    def decode(data: bytes) -> tuple[AbiValue, ...]:
+        values: list[AbiValue] = []
+        place, end = 0, heads_size
+        for static, tail in parts:
+            if static is not None:
+                size, one = static
+                values.append(one(data[place : place + size]))
+                place += size
+            elif tail is not None:
+                offset = int.from_bytes(data[place : place + 32], "big")
+                if offset != end or len(data) < end + 32:
+                    raise ValueError(f"a part at {offset}, not at {end}")
+                value, end = tail(data, end + 32)
+                values.append(value)
+                place += 32
+        if len(data) < end:
+            raise ValueError(f"{len(data)} bytes, at least {end} expected")
+        return tuple(values)
+
+    return decode
+
+
+def _either_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
+    """Return a decoder that leaves to eth_abi what does not lie one after the other."""
+    library, compact = _library_decoder(outputs), _compact_decoder(outputs)
+    if compact is None:
+        return library
+
+    def decode(data: bytes) -> tuple[AbiValue, ...]:
+        try:
+            return compact(data)
+        except _BAD_VALUE:
+            return library(data)
+
+    return decode
+
+
 def _fast_decoder(outputs: Sequence[AbiEntry]) -> Decoder | None:
     """Return a decoder without eth_abi, None if some output needs it."""
     parts = [_static_decoder(entry) for entry in outputs]
@@ -368,7 +468,7 @@ def make_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
 
     The returned function raises EncodingError when the bytes are too short or out of range.
     """
-    run = _fast_decoder(outputs) or _library_decoder(outputs)
+    run = _fast_decoder(outputs) or _either_decoder(outputs)
     types = ", ".join(map(type_name, outputs))
 
     def decode(data: bytes) -> tuple[AbiValue, ...]:

@@ -137,6 +137,42 @@ def test_decoder__bytes_that_cannot_be__one_error(kind: str, data: bytes) -> Non
         make_decoder([{"type": kind}])(data)
 
 
+def word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        word(64) + word(160) + word(2) + word(7) + word(8) + word(1) + b"x".ljust(32, b"\0"),
+        # The bytes before the list, a gap between, both at one place.
+        word(128) + word(64) + word(1) + b"x".ljust(32, b"\0") + word(2) + word(7) + word(8),
+        word(96) + word(192) + word(9) + word(2) + word(7) + word(8) + word(1) + b"x" + b"\0" * 31,
+        word(64) + word(64) + word(1) + word(7 << 248),
+    ],
+)
+def test_decoder__parts_in_any_order__as_eth_abi_reads_them(data: bytes) -> None:
+    kinds = ["uint256[]", "bytes"]
+    values = make_decoder([{"type": kind} for kind in kinds])(data)
+    expected = eth_abi.decode(kinds, data)
+    assert (list(values[0]), values[1]) == (list(expected[0]), expected[1])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        word(32) + word(2**255),
+        word(32) + word(3) + word(1) + word(2),
+        word(32) + word(1) + word(2**200),
+        word(2**255),
+        word(32),
+    ],
+)
+def test_decoder__list_that_cannot_be__one_error(data: bytes) -> None:
+    with pytest.raises(EncodingError):
+        make_decoder([{"type": "uint128[]"}])(data)
+
+
 def test_result_decoder__none_one_several__shaped_for_python() -> None:
     one = {"name": "", "type": "uint256"}
     low, high = {"name": "low", "type": "uint256"}, {"name": "high", "type": "uint256"}
