@@ -175,7 +175,7 @@ class Engine:
         due = tuple(sorted(self.book.due(vault, price, index, block.timestamp + 1)))
         return Sight(
             due=due,
-            words=tuple(self.book.words(vault, due)),
+            words=tuple(self.book.words(vault, due)) if due else (),
             price=price,
             debt_index=index,
             nearest=self.book.nearest(vault, price, index),

@@ -34,13 +34,14 @@ _ONCE_A_BLOCK = 25_000
 class _Run:
     """A batch on its way to a bid, `limit` of gas.
 
-    `first` says that no earlier batch sells in its pools, `fresh` none of an earlier block.
+    `fresh` says that no batch of an earlier block sells in its pools, `leads` none before it in its
+    own.
     """
 
     batch: Batch
     limit: int
-    first: bool
     fresh: bool
+    leads: bool
     bid: Bid | None = None
 
 
@@ -79,15 +80,15 @@ class Simulation:
     def _blocks(self, batches: Iterable[Batch]) -> list[_Block]:
         """Return batches in blocks of no more gas than a request may burn."""
         blocks: list[_Block] = []
-        burnt, sold, before = BLOCK_GAS, set[object](), set[object]()
+        burnt, before, here = BLOCK_GAS, set[object](), set[object]()
         for batch in batches:
             limit = self._model_limit(batch)
             if burnt + limit > BLOCK_GAS:
                 blocks.append([])
-                burnt, before = 0, {*sold}
+                burnt, before, here = 0, before | here, set()
             pools = {(*sorted(ends), fee) for *ends, fee in batch.sales.route.hops}
-            blocks[-1].append(_Run(batch, limit, not pools & sold, not pools & before))
-            sold |= pools
+            blocks[-1].append(_Run(batch, limit, not pools & before, not pools & here))
+            here |= pools
             burnt += self.policy.gas.charged(len(batch.targets), batch.pools)
         return blocks
 
@@ -141,7 +142,7 @@ class Simulation:
                     kept.append(run)
             elif changed and together and not last:
                 kept.append(run)  # What is sold before it will be other.
-            elif self._settle(run, *found, ran, exact=run.fresh if together else run.first):
+            elif self._settle(run, *found, ran, exact=run.fresh and (together or run.leads)):
                 kept.append(run)
             else:
                 changed = True
@@ -186,7 +187,7 @@ class Simulation:
         """Make a bid of what ran as it is; return whether it pays."""
         batch, charged = run.batch, 0
         if ran.charged is not None:
-            charged = ran.charged + (0 if run.first else _ONCE_A_BLOCK)
+            charged = ran.charged + (0 if run.leads else _ONCE_A_BLOCK)
         elif ran.needs is not None:
             charged = self.policy.gas.used(ran.needs, len(batch.targets), batch.pools)
         data = self._data(batch)
