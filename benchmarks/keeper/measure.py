@@ -136,7 +136,7 @@ async def _all_at_once(hand: Hand) -> list[Figure]:
         if first is None and due != CROSSING:
             raise RuntimeError(f"{due} positions are due, not {CROSSING}")
         first = first or time.perf_counter() - started
-        sent += len(beat.report.sent)
+        sent += sum(one.replaces is None for one in beat.report.sent)
         blocks += 1
         if blocks > 10 * CROSSING // MAX_TARGETS:
             raise RuntimeError(f"{due} positions are still due after {blocks} blocks")

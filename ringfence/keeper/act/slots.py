@@ -91,14 +91,18 @@ class Slots:
     def is_stuck(self, row: Row, head: Header, fees: Fees, patience: int) -> bool:
         """Return whether an open transaction has to be replaced.
 
-        It has waited for `patience` blocks, and not for one of a lower nonce alone; or the one that
-        was to replace it offered too little.
+        It has waited for `patience` blocks, and so many since the one before it was mined; or gas
+        costs more than it offers; or the one that was to replace it offered too little.
         """
         last = self.attempts[row.nonce][-1]
         if _was_underpriced(last):
             return last.block < head.number
-        is_next = row.nonce == self.chain.mined
-        return head.number - row.block >= patience and (is_next or row.max_fee < fees.price)
+        if head.number - row.block < patience:
+            return False
+        before = self.attempts.get(row.nonce - 1, [])
+        since = max([one.outcome.block for one in before if one.outcome], default=row.block)
+        is_late = row.nonce == self.chain.mined and head.number - since >= patience
+        return is_late or row.max_fee < fees.price
 
     def was_refused(self, nonce: int, bid: Bid, head: Header) -> str | None:
         """Return why nodes refused a bid in this very block, None when they did not."""

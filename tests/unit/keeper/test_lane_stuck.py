@@ -79,6 +79,21 @@ def test_step__stuck_with_others_behind_it__only_the_first_is_replaced(stand: St
     assert stand.states() == [(0, 0, "replaced"), (0, 1, "mined"), (1, 0, "mined")]
 
 
+def test_step__one_before_it_just_mined__has_as_long_from_then(stand: Stand) -> None:
+    """A block has room for one: the second has waited for the first, not for a better price."""
+    stand.step(bid(1), bid(2))
+    stand.mine_full()
+    stand.rpc.call("evm_setBlockGasLimit", hex(GAS))
+    stand.mine()
+    stand.open_blocks()
+    assert stand.step(bid(2)).sent == []
+    assert stand.states() == [(0, 0, "mined"), (1, 0, "sent")]
+    stand.mine_full()
+    assert stand.step(bid(2)).sent == []
+    stand.mine_full()
+    assert [one.nonce for one in stand.step(bid(2)).sent] == [1]
+
+
 def test_step__stuck_and_today_another_bid_for_its_target__that_one_in_its_place(
     stand: Stand,
 ) -> None:
