@@ -93,7 +93,7 @@ def test_bids__70_due__three_transactions_that_earn_what_the_plan_says(
     plan = desk.plan(policy=Policy(targets=32))
     assert [len(bid.targets) for bid in plan.bids] == [32, 32, 6]
     assert sorted(one for bid in plan.bids for _, one in bid.targets) == ids
-    [blocks] = [one for one in desk.watcher.batches if one[0][0] == "eth_simulateV1"]
+    blocks = [one for one in desk.watcher.batches if one[0][0] == "eth_simulateV1"]
     assert len(blocks) == {40_000_000: 1, 7_000_000: 2, 1: 3}[block_gas]
     exact = 3 if block_gas == 40_000_000 else 1
     model = GasModel()

@@ -7,6 +7,7 @@ each call, and calls do not see each other.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,16 @@ from ringfence.keeper.chain.wire import Header, Rpc
 BLOCK_GAS = 40_000_000
 """The most gas of a simulated block: nodes cap what one request may burn, geth at 50 million."""
 
+_AT_A_TIME = 2
+"""Simulated blocks that a node works on at once."""
+
 Transaction: TypeAlias = Mapping[str, str]
 """`from`, `to`, `data` and `gas`, as JSON-RPC writes them."""
 
 _UNUSABLE = (LookupError, TypeError, ValueError, AttributeError)
 _UNKNOWN = re.compile(
-    r"method\b.*\b(not|un)\W?(found|supported|available|allowed|whitelisted|exist)"
-    r"|(un|not )supported|unknown method|does not exist|not available|no such method",
+    r"(?=.*(method|simulateV1)).*"
+    r"(not (found|supported|available|allowed|whitelisted|exist)|unsupported|unknown|no such)",
     re.IGNORECASE,
 )
 
@@ -62,11 +66,12 @@ class Runner:
         """
         alone = [_request("eth_call", one, head) for one in singles]
         if self.simulates:
-            asked = [_block(one, head) for one in blocks]
-            answers = await self.rpc.batch([*asked, *alone])
-            given, rest = answers[: len(blocks)], answers[len(blocks) :]
+            first, *others = [[_block(one, head)] for one in blocks] or [[]]
+            answers = await self._side_by_side([[*first, *alone], *others])
+            given = [one[0] for one in answers[: len(blocks)]]
+            rest = answers[0][len(first) :]
             try:
-                found = [
+                ran = [
                     _simulated(call, one, cap)
                     for block, answer in zip(blocks, given, strict=True)
                     for call, one in zip(block, _calls(answer), strict=True)
@@ -74,9 +79,9 @@ class Runner:
             except _UNUSABLE:
                 self.simulates = not any(map(_is_unknown, given))
             else:
-                return True, found, rest
+                return True, ran, rest
         calls = [one for block in blocks for one in block]
-        asked = [
+        singly = [
             request
             for one in calls
             for request in (
@@ -84,10 +89,25 @@ class Runner:
                 _request("eth_estimateGas", {**one, "gas": hex(cap)}, head),
             )
         ]
-        answers = await self.rpc.batch([*asked, *alone])
-        pairs = zip(answers[: len(asked) : 2], answers[1 : len(asked) : 2], strict=True)
-        ran = [Ran(_called(answer), _gas(estimate)) for answer, estimate in pairs]
-        return False, ran, answers[len(asked) :]
+        found = await self.rpc.batch([*singly, *alone])
+        pairs = zip(found[: len(singly) : 2], found[1 : len(singly) : 2], strict=True)
+        each = [Ran(_called(answer), _gas(estimate)) for answer, estimate in pairs]
+        return False, each, found[len(singly) :]
+
+    async def _side_by_side(
+        self, batches: Sequence[Sequence[Request]]
+    ) -> list[list[Json | RpcError]]:
+        """Return the answers to several batches, a few of which are asked at a time.
+
+        Each has as long as an answer may take for itself, however much is due.
+        """
+        gate = asyncio.Semaphore(_AT_A_TIME)
+
+        async def ask(requests: Sequence[Request]) -> list[Json | RpcError]:
+            async with gate:
+                return await self.rpc.batch(requests)
+
+        return await asyncio.gather(*map(ask, batches))
 
 
 def _request(method: str, call: Transaction, head: Header) -> Request:
