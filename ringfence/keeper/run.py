@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ringfence.keeper.act.lease import LeaseError
 from ringfence.keeper.act.ledger import LedgerError
 from ringfence.keeper.chain.pending import Pending
+from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.alerts import Alerts
@@ -64,7 +65,9 @@ async def keep(
         cleanup.callback(_let_go, service)
         # Not around the rest: what a group is left by comes out of it in a group.
         beside = await cleanup.enter_async_context(asyncio.TaskGroup())
-        tasks = [] if pending is None else [beside.create_task(_follow(service, pending, show))]
+        tasks = [beside.create_task(_survey(service.pool))]
+        if pending is not None:
+            tasks.append(beside.create_task(_follow(service, pending, show)))
         if watch.webhook is not None:
             labels = {"chain": str(status.chain_id), "account": status.account}
             alerts = Alerts(watch.webhook, status.alerts, clock, labels=labels)
@@ -109,6 +112,13 @@ async def _follow(
             beat = await service.on_pending(one)
             if beat is not None:
                 show(beat)
+
+
+async def _survey(pool: Pool) -> None:
+    """Ask again and again how high each node is: the first one, frozen, gives no head to notice."""
+    while True:
+        await pool.survey()
+        await asyncio.sleep(_EVERY)
 
 
 async def _tell(alerts: Alerts, look: Callable[[], tuple[Problem, ...]]) -> None:

@@ -259,13 +259,12 @@ def test_run__node_gone_and_back__red_then_green_and_goes_on(
     scene.check(due)
 
 
-@pytest.mark.parametrize("how", ["forge", "height"])
-def test_run__first_of_three_nodes_forges_or_freezes__goes_on_with_the_others(
-    scene: Scene, nodes: list[Proxy], how: str
+def test_run__first_of_three_nodes_freezes__goes_on_with_the_others(
+    scene: Scene, nodes: list[Proxy]
 ) -> None:
     keeper = scene.keeper(*[node.url for node in nodes])
     keeper.wait_beat(began, "beat")
-    setattr(nodes[0], how, max(scene.world.blocks) if how == "height" else True)
+    nodes[0].height = max(scene.world.blocks)
     due = scene.fall()
     first = max(scene.world.blocks)
     for _ in range(8):
@@ -274,6 +273,8 @@ def test_run__first_of_three_nodes_forges_or_freezes__goes_on_with_the_others(
         seen = len(keeper.beats)
         keeper.wait(lambda seen=seen: len(keeper.beats) > seen, "next beat")
         scene.world.block(CALM)
+    last = max(scene.world.blocks)
+    keeper.wait_beat(lambda beat: beat["block"] == last, "beat at the last block")
     scene.check(due)
     assert all(beat["sent"] == [] for beat in keeper.beats if beat["refused"])
     assert {row.block for row in scene.rows()} <= {*range(first, max(scene.world.blocks))}
