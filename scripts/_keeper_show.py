@@ -171,6 +171,10 @@ class Screen:
                 for one in _due(beat)
             ],
             "sent": [_sent(one) for one in beat.report.sent if one.hash],
+            "unsent": [
+                {"position_ids": _ids(one.targets), "reason": one.reason}
+                for one in beat.report.left
+            ],
             "settled": [_settled(row) for row in beat.report.changed],
         }
 

@@ -144,6 +144,8 @@ class Service:
             tick = await self.engine.tick(head, self._also(head))
         except (IngestError, StoreError) as error:
             self._note("index", error)
+            # Whoever made this head up is asked last from now on.
+            await self.pool.agreed(head)
             return _UNSEEN
         self.status.worked("index")
         columns = self.engine.book.columns

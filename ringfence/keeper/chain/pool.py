@@ -56,6 +56,8 @@ class _Endpoint:
     error: str | None = None
     view: tuple[bytes, str | None] = b"", None
     """The head that it was last asked about, by its hash, and why it does not have it."""
+    block: bytes | None = None
+    """The hash of the block that it has at that head's height."""
 
     def fail(self, error: str, now: float) -> None:
         self.error = error
@@ -315,10 +317,20 @@ class Pool:
             if agreeing == self._quorum:
                 self._agreed = head.hash
                 return None
+        self._disown(head)
         return (
             f"{agreeing} of {len(tasks)} nodes have block {head.number} as the head, "
             f"0x{head.hash.hex()} (needed: {self._quorum}): {'; '.join(sorted(reasons))}"
         )
+
+    def _disown(self, head: Header) -> None:
+        """Let those rest that have a head where a quorum has another block of one hash."""
+        theirs = Counter(one.block for one in self._endpoints if one.block is not None)
+        if max(theirs.values(), default=0) >= self._quorum and theirs[head.hash] < self._quorum:
+            for endpoint in self._endpoints:
+                if endpoint.block == head.hash:
+                    told = f"its block {head.number:,} is not that of the others"
+                    endpoint.fail(told, self._clock())
 
     async def _look(self, endpoint: _Endpoint, head: Header | None) -> str | None:
         """Note an endpoint's height; return why it does not have this head, where so."""
@@ -339,6 +351,7 @@ class Pool:
         endpoint.succeed()
         if head is None:
             return None
+        endpoint.block = _hash_of(answers[1])
         reason = self._differs(endpoint, head, answers[1])
         endpoint.view = head.hash, reason
         return reason
@@ -360,4 +373,11 @@ class Pool:
             return f"{name} has another block there, 0x{found.hex()}"
         if height > head.number + self._slack:
             return f"{name} has gone on to block {height}"
+        return None
+
+
+def _hash_of(block: Json | RpcError) -> bytes | None:
+    try:
+        return None if isinstance(block, RpcError) else Header.parse(block).hash
+    except WireError:
         return None

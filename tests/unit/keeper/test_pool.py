@@ -384,6 +384,22 @@ def test_agreed__forged_head_of_one__refused(setup: Setup) -> None:
     assert f"b has another block there, 0x{setup.head().hash.hex()}" in told
 
 
+def test_agreed__forged_head__whoever_made_it_up_is_asked_last(setup: Setup) -> None:
+    setup.ways[0].forge = True
+
+    async def work(pool: Pool) -> None:
+        latest: list[Request] = [("eth_getBlockByNumber", ["latest", False])]
+        [block] = await pool.batch(latest)
+        assert block["hash"] == FORGED
+        assert await pool.agreed(Header.parse(block)) is not None
+        [block] = await pool.batch(latest)
+        assert Header.parse(block) == setup.head()
+        bad, *_good = pool.describe()
+        assert bad.error == f"its block {setup.head().number:,} is not that of the others"
+
+    setup.run(work)
+
+
 def test_agreed__head_of_a_frozen_node__refused_as_the_others_have_gone_on(setup: Setup) -> None:
     old = setup.head()
     setup.ways[0].height = old.number
@@ -442,7 +458,7 @@ def test_agreed__one_has_another_head__it_is_shown_and_comes_last(setup: Setup) 
         forged = setup.head()
         object.__setattr__(forged, "hash", bytes.fromhex(FORGED[2:]))
         assert await pool.agreed(forged) is not None
-        assert all(one.healthy for one in pool.describe())
+        assert [one.healthy for one in pool.describe()] == [False, True, True]
         setup.ways[0].heal()
         assert await pool.agreed(setup.head()) is None
         await asyncio.gather(*pool._asking)
