@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from typing_extensions import override
 from web3 import AsyncHTTPProvider
 from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
+from web3.types import RPCEndpoint, RPCResponse
 
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import NoAnswerError
@@ -36,13 +38,30 @@ _TOLD = 200
 """Characters of an answer that an error repeats."""
 
 
+_NESTED = 1_000
+"""Frames that reading an answer may take: more, which other packages allow, overflow the stack."""
+
+
+class _Provider(AsyncHTTPProvider):
+    @staticmethod
+    @override
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        """Return what an answer says; raise RecursionError for one that is nested without end."""
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(min(before, _NESTED))
+        try:
+            return AsyncHTTPProvider.decode_rpc_response(raw_response)
+        finally:
+            sys.setrecursionlimit(before)
+
+
 class Web3Rpc:
     """JSON-RPC in batches over HTTP; whatever goes wrong is an answer, not an exception."""
 
     def __init__(self, url: str, *, timeout: float = 30) -> None:
         """`timeout` is what a batch may take, seconds."""
         limit = ClientTimeout(total=timeout)
-        self._provider = AsyncHTTPProvider(url, request_kwargs={"timeout": limit})
+        self._provider = _Provider(url, request_kwargs={"timeout": limit})
         self._opening, self._opened = asyncio.Lock(), False
         parts = urlsplit(url)
         words = re.split(r"[/?&=]", f"{parts.path}?{parts.query}")
