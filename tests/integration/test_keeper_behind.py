@@ -209,7 +209,7 @@ def test_on_pending__not_worth_landing_in_vain__not_sent(scene: Scene) -> None:
         await ready(scene, service)
         pending = await heard(scene, pool, 1_700)
         wanted = await service.planner.bids(
-            scene.head(), FEES, await looked(service, pending), pending
+            scene.head(), FEES, await looked(service, pending), before=pending
         )
         [bid] = wanted.bids
         tip = bid.max_price * 2 // 3

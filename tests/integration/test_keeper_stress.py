@@ -153,6 +153,9 @@ def test_stress__stopped_halfway__puts_all_back(
 class Geth(Proxy):
     """Says that it is another node."""
 
+    def _spoiled(self) -> list[str]:
+        return ["web3_clientVersion"]
+
     async def _answer(self, request: Json) -> Json:
         answer = await super()._answer(request)
         if request["method"] == "web3_clientVersion":

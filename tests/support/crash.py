@@ -12,9 +12,9 @@ from pathlib import Path
 from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.artifacts import ROOT
 from ringfence.evm.rpc import JsonRpc
-from ringfence.keeper import Keeper
 from ringfence.keeper.assemble import Places
-from ringfence.sim.play import ARBITRAGEUR, KEEPER, fund_arbitrageur, make_keeper
+from ringfence.sim.keeper import KEEPER, ScenarioKeeper
+from ringfence.sim.play import ARBITRAGEUR, fund_arbitrageur
 from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
 
@@ -66,8 +66,9 @@ class Crash:
             self.engine.advance(12)
             self.rpc.call("evm_mine", self.engine.timestamp)
 
-    def keeper(self) -> Keeper:
-        return make_keeper(self.stage, self.scenario, self.rpc)
+    def keeper(self) -> ScenarioKeeper:
+        """A keeper with its approvals in place, each in a block of its own."""
+        return ScenarioKeeper.on(self.stage, self.scenario, self.rpc)
 
     def held(self) -> int:
         """What the keeper's account holds, USDC units."""
