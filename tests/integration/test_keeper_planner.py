@@ -106,8 +106,10 @@ def test_bids__70_due__three_transactions_that_earn_what_the_plan_says(
         earned = sum(profit for _, profit in one.profits)
         assert abs(earned - batch.profit) <= batch.profit // 10**6
         assert bid.worth <= batch.profit * WETH // int(batch.market.asset_per_ether)
-        # The transactions' price is one wei.
-        assert one.cost <= bid.charged <= one.cost + 25_000
+        # The transactions' price is one wei. What only a batch after others is spared is counted;
+        # and one that is simulated without the sales before it meets the pool elsewhere.
+        spared = 25_000 + (number >= exact) * one.cost // 100
+        assert one.cost <= bid.charged <= one.cost + spared
         used = model.charged(len(bid.targets), 1)
         assert used * 4 // 5 <= one.cost <= used * 21 // 20
         assert bid.gas <= model.limit(len(bid.targets), 1)
@@ -244,7 +246,8 @@ def test_bids__insolvent_at_a_loss__what_the_policy_bears_is_what_it_costs(desk:
     assert desk.skipped(refused)[position].startswith("its transaction would fail: ")
     market.asset.mint(KEEPER, 140 * USDC)
     market.asset.approve(liquidator, 140 * USDC, sender=KEEPER)
-    borne = replace(policy, borne=frozenset([address_bytes(desk.stage.short.vault)]))
+    others, dollars = desk.stage.short.vault, frozenset([address_bytes(market.asset)])
+    borne = replace(policy, borne=frozenset([address_bytes(others)]), assets=dollars)
     assert desk.skipped(desk.plan(policy=borne))[position] == reason, "another's losses are borne"
     assert asyncio.run(desk.planner.bearable(desk.watcher.head(), desk.tick())).keys() == {
         address_bytes(desk.stage.weth)

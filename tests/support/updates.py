@@ -89,8 +89,9 @@ class Scene:
         return Header.parse(self.rpc.call("eth_getBlockByNumber", "latest", False))
 
     def mine(self) -> list[Json]:
-        """Mine what waits; return the receipts in the block's order."""
-        self.rpc.call("evm_mine")
+        """Mine what waits, a slot later; return the receipts in the block's order."""
+        self.engine.advance(12)
+        self.rpc.call("evm_mine", self.engine.timestamp)
         block = self.rpc.call("eth_getBlockByNumber", "latest", False)
         return [self.rpc.call("eth_getTransactionReceipt", one) for one in block["transactions"]]
 
@@ -166,7 +167,7 @@ def scene(standing_scene: Scene) -> Iterator[Scene]:
 async def ready(scene: Scene, service: Service) -> Beat:
     """Have a service see the head, and the node mine no more unless told."""
     scene.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10 * GWEI))
-    scene.rpc.call("evm_mine")
+    scene.mine()
     scene.rpc.call("evm_setAutomine", False)
     beat = await service.on_head(scene.head())
     assert (beat.failed, beat.tick.due) == ({}, {})
