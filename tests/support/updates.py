@@ -160,15 +160,13 @@ def scene(standing_scene: Scene) -> Iterator[Scene]:
     yield standing_scene
     standing_scene.rpc.call("anvil_dropAllTransactions")
     standing_scene.engine.restore(mark)
-    standing_scene.rpc.call("evm_setAutomine", True)
     standing_scene.rpc.call("anvil_setNextBlockBaseFeePerGas", "0x0")
 
 
 async def ready(scene: Scene, service: Service) -> Beat:
-    """Have a service see the head, and the node mine no more unless told."""
+    """Have a service see the head, where gas has a price."""
     scene.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10 * GWEI))
     scene.mine()
-    scene.rpc.call("evm_setAutomine", False)
     beat = await service.on_head(scene.head())
     assert (beat.failed, beat.tick.due) == ({}, {})
     return beat
