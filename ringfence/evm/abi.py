@@ -366,7 +366,7 @@ def _tail_decoder(entry: AbiEntry) -> Callable[[bytes, int], tuple[AbiValue, int
         count = int.from_bytes(data[start - 32 : start], "big")
         end = start + count * size
         if len(data) < end:
-            raise ValueError(f"{count} items in {len(data) - start} bytes")
+            raise EncodingError(f"{count} items in {len(data) - start} bytes")
         places = range(start, end, size)
         return tuple([one(data[place : place + size]) for place in places]), end
 
