@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,9 +18,7 @@ from ringfence.keeper.act.bid import Target
 from ringfence.keeper.act.ledger import Row, State
 from ringfence.keeper.act.report import Sent
 from ringfence.keeper.engine import Tick
-from ringfence.keeper.memory.book import Book
 from ringfence.keeper.service import Beat
-from scripts._node import Node
 
 _ENDS = {
     State.MINED: "done",
@@ -104,11 +102,9 @@ def _settled(row: Row) -> dict[str, object]:
 class Screen:
     """Prints beats; `names` are the markets' ids by their vaults' 20 bytes."""
 
-    node: Node
     names: Mapping[bytes, str]
     as_json: bool
     console: Console = field(default_factory=Console)
-    book: Callable[[], Book] = Book
 
     def name(self, vault: bytes) -> str:
         """Return what to call a vault."""

@@ -140,7 +140,6 @@ async def _work(
         Heads(service.pool, heads_url, interval=interval) as heads,
         AsyncExitStack() as cleanup,
     ):
-        screen.book = lambda: service.engine.book
         if settings.policy.most_loss and not settings.lane.dry_run:
             head = await anext(heads)
             tick = await service.engine.tick(head)
@@ -235,7 +234,7 @@ def run(
     if not (once or dry_run or ask()):
         raise click.Abort
     _unlock(signer, dry_run=dry_run)
-    screen = Screen(node, settings.places.names, as_json=as_json)
+    screen = Screen(settings.places.names, as_json=as_json)
     watch = None if once else Watch(place, webhook)
     liquidator = record.address("liquidator")
 

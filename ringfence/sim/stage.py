@@ -42,9 +42,6 @@ NEVER = 2**256 - 1
 ALL_PERMISSIONS = 7
 NO_PERMIT = (0, 0, 0, bytes(32), bytes(32))
 NO_GRANT = (0, 0, 0, 0, bytes(32), bytes(32))
-RICH = 10**6 * 10**18
-"""Ether that a rich account begins with, wei."""
-
 _MOCK = "@chainlink/contracts/abi/v0.7/MockV3Aggregator.json"
 _WETH9 = "canonical-weth/build/contracts/WETH9.json"
 _CORE = "@uniswap/v3-core/artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json"
