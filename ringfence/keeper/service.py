@@ -58,7 +58,7 @@ class _Done:
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """Puts the parts together; of `pool`, those that read and those that send.
+    """Puts the parts together: `pool` reads, `lane` sends.
 
     `names` are the markets' ids by their vaults' 20 bytes. With `leases`, which are then in the
     ledger's database, only vaults that are held are acted on. `behind` looks at oracles' updates
@@ -211,9 +211,11 @@ class Service:
     ) -> tuple[Plan, str | None]:
         """Return what to send, and why it may not be: signed is only what a quorum knows of."""
         asked = asyncio.create_task(self.pool.agreed(head))
-        plan = await self.planner.bids(head, fees, held, self._on_their_way(head), before)
-        refused = await asked if plan.bids else None
-        asked.cancel()
+        try:
+            plan = await self.planner.bids(head, fees, held, self._on_their_way(head), before)
+            refused = await asked if plan.bids else None
+        finally:
+            asked.cancel()
         if refused:
             self._note("quorum", f"nothing is signed: {refused}")
         else:
