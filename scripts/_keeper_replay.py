@@ -22,6 +22,7 @@ from ringfence.keeper.assemble import Places
 from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.memory.events import Key
 from ringfence.keeper.replay import Episode, History, Patient, Replay, Taken
+from scripts._keeper_setup import profit_option, quoter_option, record_option
 from scripts._node import NodeCommand, connected
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
@@ -179,15 +180,10 @@ def _show(history: History, places: Places) -> None:
 @click.command(cls=NodeCommand)
 @click.option("--from", "first", type=click.IntRange(0), required=True, help="First block.")
 @click.option("--to", "last", type=click.IntRange(0), help="Last block; the node's by default.")
-@click.option(
-    "--record",
-    "record_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="In place of deployments/<chain id>.json.",
-)
-@click.option("--quoter", help="Uniswap's QuoterV2, on a chain where it is not known.")
+@record_option
+@quoter_option
 @click.option("--account", help="An address to plan for; a stranger's by default.")
-@click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
+@profit_option
 @click.option("--max-loss", default="0 ETH", show_default=True, help="Most to lose on one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(

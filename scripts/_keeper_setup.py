@@ -19,14 +19,22 @@ from scripts._node import ROOT, Node
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
+record_option = click.option(
+    "--record",
+    "record_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="In place of deployments/<chain id>.json.",
+)
+quoter_option = click.option(
+    "--quoter", help="Uniswap's QuoterV2, on a chain where it is not known."
+)
+profit_option = click.option(
+    "--min-profit", default="0 ETH", show_default=True, help="Least profit."
+)
+
 _OPTIONS = (
     click.option("--account", help="Ape's name for the account that signs and gets the profit."),
-    click.option(
-        "--record",
-        "record_file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="In place of deployments/<chain id>.json.",
-    ),
+    record_option,
     click.option(
         "--store",
         help="File or PostgreSQL URL that remembers positions; out/keeper/<chain id>.sqlite, or "
@@ -35,7 +43,7 @@ _OPTIONS = (
     click.option(
         "--rpc", "rpcs", multiple=True, help="A further node's URL; heads need a majority."
     ),
-    click.option("--quoter", help="Uniswap's QuoterV2, on a chain where it is not known."),
+    quoter_option,
     click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look."),
 )
 

@@ -23,7 +23,12 @@ from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.assemble import ETHER, Settings, opened
 from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.stress import Stress, Stressed
-from scripts._keeper_setup import keeper_settings
+from scripts._keeper_setup import (
+    keeper_settings,
+    profit_option,
+    quoter_option,
+    record_option,
+)
 from scripts._node import Node, NodeCommand, connected, fail, find_account, refuse_empty
 
 _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
@@ -108,15 +113,10 @@ def _lines(found: Stressed, settings: Settings) -> Iterable[str]:
 
 @click.command(cls=NodeCommand)
 @click.option("--fall", required=True, type=click.IntRange(1, 99), help="Per cent of each price.")
-@click.option(
-    "--record",
-    "record_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="In place of deployments/<chain id>.json.",
-)
-@click.option("--quoter", help="Uniswap's QuoterV2, on a chain where it is not known.")
+@record_option
+@quoter_option
 @click.option("--account", help="Ape's name for the account that signs; a test account's.")
-@click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
+@profit_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stress(
     fall: int, record_file: Path | None, quoter: str | None, account: str | None,

@@ -31,7 +31,7 @@ from ringfence.keeper.watch.server import PORT
 from ringfence.keeper.watch.status import line
 from scripts._keeper_check import check
 from scripts._keeper_replay import replay
-from scripts._keeper_setup import common, database, keeper_settings
+from scripts._keeper_setup import common, database, keeper_settings, profit_option
 from scripts._keeper_show import Screen
 from scripts._keeper_stress import stress
 from scripts._node import NodeCommand, connected, fail, find_account, refuse_empty
@@ -181,7 +181,7 @@ cli.add_command(stress)
 )
 @click.option("--relay", "relays", multiple=True, help="A private relay's URL: only these send.")
 @click.option("--public-after", type=click.IntRange(1), help="Blocks until it is sent openly too.")
-@click.option("--min-profit", default="0 ETH", show_default=True, help="Least profit.")
+@profit_option
 @click.option(
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
 )
