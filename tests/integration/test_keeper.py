@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +15,20 @@ from ape.utils import use_temp_sys_path
 from click.testing import CliRunner
 from click.testing import Result as Typed
 
-from ringfence.evm.anvil import AnvilEngine, launch
+from ringfence.evm.anvil import launch
 from ringfence.evm.artifacts import ROOT
-from ringfence.evm.rpc import JsonRpc
-from ringfence.sim.play import ARBITRAGEUR, fund_arbitrageur
-from ringfence.sim.scenario import Scenario, load_scenario
-from ringfence.sim.stage import Stage, Venue, account_of, set_stage
+from tests.support.crash import CHAIN_ID, LONG, TRADER, Crash, crash_stage
 from tests.support.market import DEPLOYER
-
-CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"
-LONG, SHORT = "weth-usdc-conservative", "usdc-weth-short"
-TRADER = account_of("trader")
-FEED = 10**8
-CHAIN_ID = 31_337
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A stage with one long at five times and one short at twice; the keeper looks on."""
-
-    engine: AnvilEngine
-    stage: Stage
-    scenario: Scenario
-    rpc: JsonRpc
-    record: Path
-    long_id: int
-    short_id: int
-
-    @property
-    def long(self) -> Venue:
-        return self.stage.venues[LONG]
-
-    def fall(self, price: int, *, pool: int | None = None) -> None:
-        """Move the feed, and the pool with it unless told elsewhere."""
-        self.engine.advance(300)
-        self.stage.ether_feed.updateAnswer(price * FEED)
-        target = Fraction(pool or price, 10**12)
-        stage, trader = self.stage, account_of(ARBITRAGEUR)
-        stage.uniswap.move_price(stage.pool, stage.weth, target, trader, budget=2**120)
-
-    def words(self) -> list[int]:
-        vaults = self.stage.venues
-        return [
-            vaults[LONG].vault.slot(self.long_id),
-            vaults[SHORT].vault.slot(self.short_id),
-        ]
-
-    def held(self, account: str) -> int:
-        return int(self.stage.usdc.balanceOf(account))
 
 
 @pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("keeper")
-    scenario = load_scenario(CRASH)
-    with launch(chain_id=CHAIN_ID) as engine:
-        stage = set_stage(engine, scenario, folder)
-        fund_arbitrageur(stage, scenario)
-        stage.open(stage.venues[LONG], TRADER, 1, Decimal(10), None)
-        stage.open(stage.venues[SHORT], TRADER, 2, Decimal(1_000), Decimal(2))
-        owner = int(TRADER, 16) << 96
-        rpc = JsonRpc(engine.url)
-        yield Scene(engine, stage, scenario, rpc, folder / "deployment.json", owner | 1, owner | 2)
-        rpc.close()
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crash]:
+    with crash_stage(tmp_path_factory.mktemp("keeper")) as made:
+        yield made
 
 
 @pytest.fixture
-def scene(staged: Scene) -> Iterator[Scene]:
+def scene(staged: Crash) -> Iterator[Crash]:
     mark = staged.engine.snapshot()
     yield staged
     staged.engine.restore(mark)
@@ -97,7 +43,7 @@ def command() -> Iterator[Any]:
         yield script.cli
 
 
-def typed(command: Any, scene: Scene, *words: str) -> Typed:
+def typed(command: Any, scene: Crash, *words: str) -> Typed:
     where = ("--network", scene.engine.url, "--record", str(scene.record), "--once")
     with scene.engine.automining():
         # As wide as the guide's examples.
@@ -105,7 +51,7 @@ def typed(command: Any, scene: Scene, *words: str) -> Typed:
         return runner.invoke(command, [*words, *where])
 
 
-def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
+def test_keeper__nothing_due__says_so(command: Any, scene: Crash) -> None:
     done = typed(command, scene, "--dry-run")
     assert done.exit_code == 0, done.stderr
     told = re.search(r"Nothing is due. The nearest position: (\d+\.\d) % away\.", done.stdout)
@@ -119,7 +65,7 @@ def test_keeper__nothing_due__says_so(command: Any, scene: Scene) -> None:
     assert "Due for liquidation" in typed(command, scene, "--dry-run").stdout
 
 
-def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) -> None:
+def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Crash) -> None:
     scene.fall(180)
     words = scene.words()
     shown = json.loads(typed(command, scene, "--dry-run", "--json").stdout)
@@ -141,7 +87,7 @@ def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Scene) ->
 
 
 def test_keeper__due__table_names_market_owner_and_salt_in_whole_tokens(
-    command: Any, scene: Scene
+    command: Any, scene: Crash
 ) -> None:
     scene.fall(180)
     [due] = json.loads(typed(command, scene, "--dry-run", "--json").stdout)["due"]
@@ -155,7 +101,7 @@ def test_keeper__due__table_names_market_owner_and_salt_in_whole_tokens(
     assert sum(line.startswith("│") for line in shown) == 1, "the row is folded"
 
 
-def test_keeper__does_not_pay__is_left_with_the_reason(command: Any, scene: Scene) -> None:
+def test_keeper__does_not_pay__is_left_with_the_reason(command: Any, scene: Crash) -> None:
     scene.fall(180)
     words = scene.words()
     [due] = json.loads(typed(command, scene, "--yes", "--json", "--min-profit", "9 ETH").stdout)[
@@ -167,7 +113,7 @@ def test_keeper__does_not_pay__is_left_with_the_reason(command: Any, scene: Scen
 
 
 def test_keeper__insolvent_at_a_loss__up_to_what_the_policy_bears(
-    command: Any, scene: Scene
+    command: Any, scene: Crash
 ) -> None:
     scene.fall(150, pool=135)
     words = scene.words()
@@ -184,7 +130,7 @@ def test_keeper__insolvent_at_a_loss__up_to_what_the_policy_bears(
 
 
 def test_keeper__market_of_no_record__shows_its_vault(
-    command: Any, scene: Scene, tmp_path: Path
+    command: Any, scene: Crash, tmp_path: Path
 ) -> None:
     scene.fall(180)
     data = json.loads(scene.record.read_text())
@@ -196,7 +142,7 @@ def test_keeper__market_of_no_record__shows_its_vault(
     assert f"{vault[:6]}…{vault[-4:]}" in shown
 
 
-def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> None:
+def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Crash) -> None:
     scene.fall(180)
     words = scene.words()
     done = typed(command, scene)
@@ -215,7 +161,7 @@ def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Scene) -> Non
     ],
 )
 def test_keeper__bad_input__one_line_and_1(
-    command: Any, scene: Scene, words: tuple[str, ...], line: str
+    command: Any, scene: Crash, words: tuple[str, ...], line: str
 ) -> None:
     done = typed(command, scene, "--dry-run", *words)
     assert done.exit_code == 1
@@ -223,7 +169,7 @@ def test_keeper__bad_input__one_line_and_1(
     assert done.stderr.splitlines()[-1].startswith(line)
 
 
-def test_keeper__empty_chain__says_to_name_a_node(command: Any, scene: Scene) -> None:
+def test_keeper__empty_chain__says_to_name_a_node(command: Any, scene: Crash) -> None:
     with launch(chain_id=CHAIN_ID) as empty:
         where = ("--network", empty.url, "--record", str(scene.record), "--once", "--dry-run")
         done = CliRunner(mix_stderr=False).invoke(command, [*where])
@@ -233,7 +179,7 @@ def test_keeper__empty_chain__says_to_name_a_node(command: Any, scene: Scene) ->
 
 
 def test_keeper__nothing_deployed__one_line_and_1(
-    command: Any, scene: Scene, tmp_path: Path
+    command: Any, scene: Crash, tmp_path: Path
 ) -> None:
     where = ("--network", scene.engine.url, "--record", str(tmp_path / "none.json"), "--once")
     done = CliRunner(mix_stderr=False).invoke(command, [*where, "--yes"])

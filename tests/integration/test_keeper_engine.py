@@ -19,7 +19,7 @@ from ringfence.keeper.engine import Tick
 from ringfence.keeper.memory.store import Deployment, Store
 from ringfence.sim.scenario import load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
-from tests.integration.test_keeper import CRASH
+from tests.support.crash import CRASH
 from tests.support.ticking import CountingRpc, Watcher
 
 TRADERS = [account_of(f"trader {number}") for number in range(4)]

@@ -21,7 +21,8 @@ from ringfence.keeper.assemble import Places, Settings, SettingsError, opened
 from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Service
-from tests.integration.test_keeper import LONG, Scene, staged
+from tests.integration.test_keeper import staged
+from tests.support.crash import LONG, Crash
 
 __all__ = ["staged"]
 
@@ -29,7 +30,7 @@ Act = Callable[[Service], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-def scene(staged: Scene) -> Iterator[Scene]:
+def scene(staged: Crash) -> Iterator[Crash]:
     """The stage; what a test leaves in the node's pool is dropped, and then all is put back."""
     mark = staged.engine.snapshot()
     yield staged
@@ -38,7 +39,7 @@ def scene(staged: Scene) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def settings(scene: Scene, tmp_path: Path) -> Settings:
+def settings(scene: Crash, tmp_path: Path) -> Settings:
     account = scene.engine.accounts[9]
     return Settings(
         places=Places.of(scene.stage.record),
@@ -50,11 +51,11 @@ def settings(scene: Scene, tmp_path: Path) -> Settings:
     )
 
 
-def head(scene: Scene) -> Header:
+def head(scene: Crash) -> Header:
     return Header.parse(scene.rpc.call("eth_getBlockByNumber", "latest", False))
 
 
-def mine(scene: Scene) -> Header:
+def mine(scene: Crash) -> Header:
     scene.engine.advance(12)
     scene.rpc.call("evm_mine", scene.engine.timestamp)
     return head(scene)
@@ -86,7 +87,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
 
 
 def test_on_head__nothing_due__one_batch(
-    scene: Scene, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    scene: Crash, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def act(service: Service) -> None:
         await service.on_head(mine(scene))
@@ -105,7 +106,7 @@ def test_on_head__nothing_due__one_batch(
 
 
 def test_on_head__long_past_its_limit__sent_once_mined_and_earned(
-    scene: Scene, settings: Settings
+    scene: Crash, settings: Settings
 ) -> None:
     async def act(service: Service) -> None:
         await service.on_head(mine(scene))
@@ -131,7 +132,7 @@ def test_on_head__long_past_its_limit__sent_once_mined_and_earned(
 
 
 def test_on_head__restarted_after_sending__knows_what_is_on_its_way(
-    scene: Scene, settings: Settings
+    scene: Crash, settings: Settings
 ) -> None:
     async def send(service: Service) -> None:
         beat = await service.on_head(mine(scene))
@@ -148,7 +149,7 @@ def test_on_head__restarted_after_sending__knows_what_is_on_its_way(
 
 
 def test_on_head__no_quorum_for_the_head__nothing_is_signed(
-    scene: Scene, settings: Settings
+    scene: Crash, settings: Settings
 ) -> None:
     async def act(service: Service) -> None:
         beat = await service.on_head(mine(scene))
@@ -165,7 +166,7 @@ def test_on_head__no_quorum_for_the_head__nothing_is_signed(
 
 
 def test_on_head__node_fails__said_and_the_next_head_goes_on(
-    scene: Scene, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    scene: Crash, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def act(service: Service) -> None:
         await service.on_head(mine(scene))
@@ -189,7 +190,7 @@ async def _no_answer(requests: Sequence[Request]) -> list[Json]:
 
 
 def test_on_head__lease_is_another_keepers__acts_once_it_is_free(
-    scene: Scene, settings: Settings, tmp_path: Path
+    scene: Crash, settings: Settings, tmp_path: Path
 ) -> None:
     shared = f"sqlite:///{tmp_path / 'shared.db'}"
     other = Leases(shared, scene.engine.chain_id, "other")
@@ -219,7 +220,7 @@ def test_opened__quorum_that_cannot_be__one_line(settings: Settings) -> None:
         run(replace(settings, quorum=2), act)
 
 
-def test_places__record_without_a_liquidator__says_what_to_do(scene: Scene) -> None:
+def test_places__record_without_a_liquidator__says_what_to_do(scene: Crash) -> None:
     record = scene.stage.record
     contracts = {key: one for key, one in record.contracts.items() if key != "liquidator"}
     with pytest.raises(SettingsError, match="lacks liquidator; run deploy first"):

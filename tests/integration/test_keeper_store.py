@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from ringfence.deploy.errors import DeployError
-from tests.integration.test_keeper import LONG, TRADER, Scene, command, scene, staged, typed
+from tests.integration.test_keeper import command, scene, staged, typed
+from tests.support.crash import LONG, TRADER, Crash
 
 __all__ = ["command", "scene", "staged"]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_keeper__store__remembers_what_an_earlier_run_read(
-    command: Any, scene: Scene, tmp_path: Path, request: pytest.FixtureRequest, database: str
+    command: Any, scene: Crash, tmp_path: Path, request: pytest.FixtureRequest, database: str
 ) -> None:
     store = str(tmp_path / "folder" / "keeper.sqlite")
     if database == "postgresql":
@@ -68,14 +69,14 @@ def test_database__file_url_or_none__what_the_chain_wants(
         assert Path(found.removeprefix("sqlite:///")).parent.is_dir()
 
 
-def test_settings__node_not_over_http__says_what_to_pass(command: Any, scene: Scene) -> None:
+def test_settings__node_not_over_http__says_what_to_pass(command: Any, scene: Crash) -> None:
     script = sys.modules["scripts._keeper_setup"]
     node, record = SimpleNamespace(url="ws://127.0.0.1:8545"), scene.stage.record
     with pytest.raises(DeployError, match="http or https URL"):
         script.keeper_settings(node, record, None, None, ())
 
 
-def test_keeper__oracle_gives_no_price__says_so(command: Any, scene: Scene) -> None:
+def test_keeper__oracle_gives_no_price__says_so(command: Any, scene: Crash) -> None:
     scene.engine.advance(10**6)
     scene.stage.fund(TRADER, scene.stage.usdc, 1)
     done = typed(command, scene, "--dry-run")

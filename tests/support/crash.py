@@ -18,6 +18,7 @@ from ringfence.sim.play import ARBITRAGEUR, fund_arbitrageur
 from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.stage import Stage, Venue, account_of, set_stage
 
+CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"
 LONG, SHORT = "weth-usdc-conservative", "usdc-weth-short"
 TRADER = account_of("trader")
 CHAIN_ID = 31_337
@@ -61,6 +62,16 @@ class Crash:
         self.stage.ether_feed.updateAnswer(price * _FEED)
         return self.block
 
+    def fall(self, price: int, *, pool: int | None = None) -> None:
+        """Move the feed, and the pool with it unless told elsewhere."""
+        self.move_feed(price)
+        self.move_pool(pool or price)
+
+    def words(self) -> list[int]:
+        """The long's word and the short's."""
+        long, short = (self.stage.venues[one].vault for one in (LONG, SHORT))
+        return [long.slot(self.long_id), short.slot(self.short_id)]
+
     def mine(self, count: int = 1) -> None:
         for _ in range(count):
             self.engine.advance(12)
@@ -70,15 +81,15 @@ class Crash:
         """A keeper with its approvals in place, each in a block of its own."""
         return ScenarioKeeper.on(self.stage, self.scenario, self.rpc)
 
-    def held(self) -> int:
-        """What the keeper's account holds, USDC units."""
-        return int(self.stage.usdc.balanceOf(account_of(KEEPER)))
+    def held(self, account: str = account_of(KEEPER)) -> int:
+        """What an account holds, the keeper's by default, USDC units."""
+        return int(self.stage.usdc.balanceOf(account))
 
 
 @contextmanager
 def crash_stage(folder: Path, history: int = 256, chain_id: int = CHAIN_ID) -> Iterator[Crash]:
     """Start the chain; the node keeps so many past states."""
-    scenario = load_scenario(ROOT / "scenarios" / "crash-2020-03-12.toml")
+    scenario = load_scenario(CRASH)
     with launch(chain_id=chain_id, history=history) as engine:
         stage = set_stage(engine, scenario, folder)
         fund_arbitrageur(stage, scenario)
