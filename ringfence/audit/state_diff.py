@@ -16,8 +16,9 @@ from typing import TypeAlias
 
 from eth_utils.crypto import keccak
 
-from ringfence.evm.abi import AbiValue, address_bytes, make_decoder, selector
+from ringfence.evm.abi import AbiValue, address_bytes, selector
 from ringfence.evm.artifacts import Artifact
+from ringfence.evm.decoding import make_decoder
 from ringfence.evm.engine import CallMade, StateDiff
 from ringfence.math import position_slot
 

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from ringfence.evm.abi import (
-    AbiEntry,
-    AbiValue,
-    event_topic,
-    make_decoder,
-    make_encoder,
-    make_result_decoder,
-    selector,
-)
+from ringfence.evm.abi import AbiEntry, AbiValue, event_topic, make_encoder, selector
+from ringfence.evm.decoding import make_decoder, make_result_decoder
 from ringfence.evm.engine import Log
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
-from ringfence.evm.abi import decode_revert
+from ringfence.evm.decoding import decode_revert
 
 Signer: TypeAlias = Callable[[Mapping[str, Any]], bytes]
 """Signs a transaction: its fields as eth_sendTransaction names them, in; the raw bytes, out."""

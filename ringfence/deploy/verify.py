@@ -11,8 +11,9 @@ from ringfence.deploy.deployer import Deployer
 from ringfence.deploy.record import Entry, Record
 from ringfence.deploy.run import PREAMBLE
 from ringfence.deploy.steps import FACTORY, Plain, differences, encode_call, plain
-from ringfence.evm.abi import AbiEntry, AbiValue, make_decoder
+from ringfence.evm.abi import AbiEntry, AbiValue
 from ringfence.evm.artifacts import Artifact, load
+from ringfence.evm.decoding import make_decoder
 from ringfence.evm.errors import ArtifactError, EncodingError, Reverted
 
 GETTERS: Mapping[str, Mapping[str, str]] = {

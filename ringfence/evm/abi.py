@@ -1,4 +1,4 @@
-"""ABI encoding and decoding, compiled once per function or event.
+"""Addresses, signatures and ABI encoding, compiled once per function; `decoding` has the way back.
 
 Words (integers, booleans, addresses, fixed bytes), structs of words, and top-level byte strings and
 lists of these, of which the hot calls are made, go through closures of our own: 2 us for five
@@ -12,14 +12,11 @@ named tuples.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from eth_abi.abi import default_codec
-from eth_abi.exceptions import DecodingError as LibraryDecodingError
 from eth_abi.exceptions import EncodingError as LibraryEncodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -33,12 +30,11 @@ AbiEntry: TypeAlias = Mapping[str, Any]
 """One entry of a contract's ABI, or one of its inputs, as the compiler prints it."""
 
 Encoder: TypeAlias = Callable[[Sequence[AbiValue]], bytes]
-Decoder: TypeAlias = Callable[[bytes], tuple[AbiValue, ...]]
 
-_BAD_VALUE = (ValueError, TypeError, OverflowError, KeyError)
-_INTEGER = re.compile(r"^(u?)int(\d+)$")
-_FIXED_BYTES = re.compile(r"^bytes(\d+)$")
-_ARRAY = re.compile(r"^(.*)\[(\d*)\]$")
+BAD_VALUE = (ValueError, TypeError, OverflowError, KeyError)
+INTEGER = re.compile(r"^(u?)int(\d+)$")
+FIXED_BYTES = re.compile(r"^bytes(\d+)$")
+ARRAY = re.compile(r"^(.*)\[(\d*)\]$")
 
 
 @runtime_checkable
@@ -144,9 +140,9 @@ def _encode_address(value: AbiValue) -> bytes:
 
 
 def _word_encoder(kind: str) -> Callable[[AbiValue], bytes] | None:
-    if match := _INTEGER.match(kind):
+    if match := INTEGER.match(kind):
         return _integer_encoder(match[1] == "", int(match[2]))
-    if match := _FIXED_BYTES.match(kind):
+    if match := FIXED_BYTES.match(kind):
         return _fixed_bytes_encoder(int(match[1]))
     return {"bool": _encode_bool, "address": _encode_address}.get(kind)
 
@@ -193,7 +189,7 @@ _TAILS: Mapping[str, Callable[[AbiValue], bytes]] = {
 def _tail_encoder(entry: AbiEntry) -> Callable[[AbiValue], bytes] | None:
     """Return the encoder of a byte string or of a list of words or structs, None for others."""
     kind = str(entry["type"])
-    match = _ARRAY.match(kind)
+    match = ARRAY.match(kind)
     if match is None or match[2]:
         return _TAILS.get(kind)
     item = _static_encoder({**entry, "type": match[1]})
@@ -212,7 +208,7 @@ def _tail_encoder(entry: AbiEntry) -> Callable[[AbiValue], bytes] | None:
 def _plain(entry: AbiEntry, value: AbiValue) -> AbiValue:
     """Turn accounts and contracts into addresses and named structs into tuples, for eth_abi."""
     kind = str(entry["type"])
-    if match := _ARRAY.match(kind):
+    if match := ARRAY.match(kind):
         inner = {**entry, "type": match[1]}
         return [_plain(inner, item) for item in value]
     if kind == "tuple":
@@ -273,245 +269,7 @@ def make_encoder(inputs: Sequence[AbiEntry]) -> Encoder:
     def encode(values: Sequence[AbiValue]) -> bytes:
         try:
             return run(values)
-        except (*_BAD_VALUE, LibraryEncodingError) as error:
+        except (*BAD_VALUE, LibraryEncodingError) as error:
             raise EncodingError(f"cannot encode ({types}): {error}") from error
 
     return encode
-
-
-# Results
-
-
-def _integer_decoder(signed: bool, bits: int) -> Callable[[bytes], AbiValue]:
-    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
-
-    def decode(word: bytes) -> AbiValue:
-        value = int.from_bytes(word, "big", signed=signed)
-        if not low <= value < high:
-            raise ValueError(f"{value} does not fit {'' if signed else 'u'}int{bits}")
-        return value
-
-    return decode
-
-
-def _decode_bool(word: bytes) -> AbiValue:
-    value = int.from_bytes(word, "big")
-    if value > 1:
-        raise ValueError(f"{value} is not a bool")
-    return value == 1
-
-
-def _decode_address(word: bytes) -> AbiValue:
-    if any(word[:12]):
-        raise ValueError(f"{word.hex()} is not an address")
-    return checksum(word[12:])
-
-
-def _word_decoder(kind: str) -> Callable[[bytes], AbiValue] | None:
-    if match := _INTEGER.match(kind):
-        return _integer_decoder(match[1] == "", int(match[2]))
-    if match := _FIXED_BYTES.match(kind):
-        size = int(match[1])
-        return lambda word: word[:size]
-    return {"bool": _decode_bool, "address": _decode_address}.get(kind)
-
-
-@lru_cache(maxsize=4_096)
-def _tuple_class(title: str, names: tuple[str, ...]) -> Callable[..., tuple[AbiValue, ...]]:
-    return namedtuple(title, names, rename=True)
-
-
-def _static_decoder(entry: AbiEntry) -> tuple[int, Callable[[bytes], AbiValue]] | None:
-    """Return the size and the decoder of a word or of a struct of words, None for anything else."""
-    if entry["type"] != "tuple":
-        word = _word_decoder(entry["type"])
-        return None if word is None else (32, word)
-    parts = [_static_decoder(part) for part in entry["components"]]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts):
-        return None
-    make = _tuple_class("Struct", tuple(part["name"] for part in entry["components"]))
-    slices = _slices([size for size, _one in found])
-    columns = [(where, one) for where, (_size, one) in zip(slices, found, strict=True)]
-    return slices[-1].stop, lambda data: make(*[one(data[where]) for where, one in columns])
-
-
-def _slices(sizes: Sequence[int]) -> list[slice]:
-    ends = list(accumulate(sizes))
-    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
-def _decode_bytes(data: bytes, start: int) -> tuple[AbiValue, int]:
-    size = int.from_bytes(data[start - 32 : start], "big")
-    end = start + size + -size % 32
-    if len(data) < end or any(data[start + size : end]):
-        raise ValueError(f"{size} bytes that are not there, or with more behind them than zeros")
-    return data[start : start + size], end
-
-
-def _tail_decoder(entry: AbiEntry) -> Callable[[bytes, int], tuple[AbiValue, int]] | None:
-    """Return what decodes bytes, or a list of words or structs, after its length; and its end."""
-    kind = str(entry["type"])
-    if kind == "bytes":
-        return _decode_bytes
-    match = _ARRAY.match(kind)
-    if match is None or match[2]:
-        return None
-    item = _static_decoder({**entry, "type": match[1]})
-    if item is None:
-        return None
-    size, one = item
-
-    def decode(data: bytes, start: int) -> tuple[AbiValue, int]:
-        count = int.from_bytes(data[start - 32 : start], "big")
-        end = start + count * size
-        if len(data) < end:
-            raise EncodingError(f"{count} items in {len(data) - start} bytes")
-        places = range(start, end, size)
-        return tuple([one(data[place : place + size]) for place in places]), end
-
-    return decode
-
-
-def _compact_decoder(outputs: Sequence[AbiEntry]) -> Decoder | None:
-    """Return a decoder of parts that lie one after the other, None if some output needs eth_abi.
-
-    It raises ValueError for any other layout, which may be right all the same.
-    """
-    parts = [(_static_decoder(entry), _tail_decoder(entry)) for entry in outputs]
-    if any(static is None and tail is None for static, tail in parts):
-        return None
-    heads_size = sum(32 if static is None else static[0] for static, _tail in parts)
-
-    def decode(data: bytes) -> tuple[AbiValue, ...]:
-        values: list[AbiValue] = []
-        place, end = 0, heads_size
-        for static, tail in parts:
-            if static is not None:
-                size, one = static
-                values.append(one(data[place : place + size]))
-                place += size
-            elif tail is not None:
-                offset = int.from_bytes(data[place : place + 32], "big")
-                if offset != end or len(data) < end + 32:
-                    raise ValueError(f"a part at {offset}, not at {end}")
-                value, end = tail(data, end + 32)
-                values.append(value)
-                place += 32
-        if len(data) < end:
-            raise ValueError(f"{len(data)} bytes, at least {end} expected")
-        return tuple(values)
-
-    return decode
-
-
-def _either_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
-    """Return a decoder that leaves to eth_abi what does not lie one after the other."""
-    library, compact = _library_decoder(outputs), _compact_decoder(outputs)
-    if compact is None:
-        return library
-
-    def decode(data: bytes) -> tuple[AbiValue, ...]:
-        try:
-            return compact(data)
-        except _BAD_VALUE:
-            return library(data)
-
-    return decode
-
-
-def _fast_decoder(outputs: Sequence[AbiEntry]) -> Decoder | None:
-    """Return a decoder without eth_abi, None if some output needs it."""
-    parts = [_static_decoder(entry) for entry in outputs]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts):
-        return None
-    slices = _slices([size for size, _one in found])
-    columns = [(where, one) for where, (_size, one) in zip(slices, found, strict=True)]
-    total = slices[-1].stop if slices else 0
-
-    def decode(data: bytes) -> tuple[AbiValue, ...]:
-        if len(data) < total:
-            raise ValueError(f"{len(data)} bytes, at least {total} expected")
-        return tuple([one(data[where]) for where, one in columns])
-
-    return decode
-
-
-def _rich(entry: AbiEntry, value: AbiValue) -> AbiValue:
-    """Checksum the addresses and name the structs in a value that eth_abi decoded."""
-    kind = str(entry["type"])
-    if match := _ARRAY.match(kind):
-        inner = {**entry, "type": match[1]}
-        return tuple(_rich(inner, item) for item in value)
-    if kind == "tuple":
-        parts = entry["components"]
-        names = tuple(part["name"] for part in parts)
-        return _tuple_class("Struct", names)(
-            *[_rich(part, item) for part, item in zip(parts, value, strict=True)]
-        )
-    return checksum(_parse_address(value)) if kind == "address" else value
-
-
-def _library_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
-    kinds = [type_name(entry) for entry in outputs]
-
-    def decode(data: bytes) -> tuple[AbiValue, ...]:
-        values = default_codec.decode(kinds, data)
-        return tuple([_rich(entry, value) for entry, value in zip(outputs, values, strict=True)])
-
-    return decode
-
-
-def make_decoder(outputs: Sequence[AbiEntry]) -> Decoder:
-    """Return a function that decodes bytes into a tuple of as many values as `outputs`.
-
-    The returned function raises EncodingError when the bytes are too short or out of range.
-    """
-    run = _fast_decoder(outputs) or _either_decoder(outputs)
-    types = ", ".join(map(type_name, outputs))
-
-    def decode(data: bytes) -> tuple[AbiValue, ...]:
-        try:
-            return run(data)
-        except (*_BAD_VALUE, LibraryDecodingError) as error:
-            raise EncodingError(f"cannot decode ({types}): {error}") from error
-
-    return decode
-
-
-def make_result_decoder(outputs: Sequence[AbiEntry]) -> Callable[[bytes], AbiValue]:
-    """Return a function that decodes a call's output the way Python code wants it.
-
-    Nothing gives None, one value itself, several a tuple, named where the ABI names all of them.
-    """
-    decode = make_decoder(outputs)
-    if not outputs:
-        return lambda _data: None
-    if len(outputs) == 1:
-        return lambda data: decode(data)[0]
-    names = tuple(entry.get("name", "") for entry in outputs)
-    if all(names):
-        make = _tuple_class("Result", names)
-        return lambda data: make(*decode(data))
-    return decode
-
-
-# Reverts
-
-_ERROR = bytes.fromhex("08c379a0")
-_PANIC = bytes.fromhex("4e487b71")
-_decode_message = make_decoder([{"type": "string"}])
-_decode_code = make_decoder([{"type": "uint256"}])
-
-
-def decode_revert(data: bytes) -> str:
-    """Return what revert data says: the message, "panic 0x11", "" for none, otherwise its hex."""
-    try:
-        if data[:4] == _ERROR:
-            return str(_decode_message(data[4:])[0])
-        if data[:4] == _PANIC:
-            return f"panic {_decode_code(data[4:])[0]:#04x}"
-    except EncodingError:
-        return "0x" + data.hex()
-    return "0x" + data.hex() if data else ""

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
-from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum, decode_revert
+from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum
 from ringfence.evm.artifacts import ROOT
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.engine import (
     MNEMONIC,
     START_TIME,

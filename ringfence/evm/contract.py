@@ -13,13 +13,12 @@ from ringfence.evm.abi import (
     AbiValue,
     Addressable,
     event_topic,
-    make_decoder,
     make_encoder,
-    make_result_decoder,
     selector,
     signature,
     type_name,
 )
+from ringfence.evm.decoding import make_decoder, make_result_decoder
 from ringfence.evm.errors import EncodingError, Reverted, UnknownFunctionError
 
 if TYPE_CHECKING:

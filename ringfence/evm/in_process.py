@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 from verbs.envs import EmptyEnvRandom, RevertError  # type: ignore[import-untyped]
 
-from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum, decode_revert
+from ringfence.evm.abi import AbiValue, Addressable, address_bytes, checksum
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.engine import (
     START_BALANCE,
     START_TIME,

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from typing_extensions import override
 
-from ringfence.evm.abi import checksum, decode_revert
+from ringfence.evm.abi import checksum
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.engine import Branch, CallMade, Evidence, Log, StateDiff
 from ringfence.evm.errors import UnsupportedError, halt_reason
 from ringfence.evm.rpc import Json

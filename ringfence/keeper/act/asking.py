@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ringfence.client.abi import Function, interface
-from ringfence.evm.abi import AbiValue, decode_revert
+from ringfence.evm.abi import AbiValue
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.errors import EncodingError
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import Rpc

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ringfence.evm.abi import decode_revert
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.act.asking import Failed, at, refusal
 from ringfence.keeper.chain.wire import Header, Rpc

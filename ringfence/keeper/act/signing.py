@@ -19,7 +19,8 @@ from hexbytes import HexBytes
 from ringfence.client.abi import interface
 from ringfence.client.signing import Signer
 from ringfence.errors import RingfenceError
-from ringfence.evm.abi import AbiEntry, Addressable, Decoder, address_bytes, make_decoder, selector
+from ringfence.evm.abi import AbiEntry, Addressable, address_bytes, selector
+from ringfence.evm.decoding import Decoder, make_decoder
 from ringfence.evm.errors import EncodingError
 
 DAY = 86_400

@@ -12,7 +12,8 @@ from importlib import resources
 from typing import TypeAlias
 
 from ringfence.errors import RingfenceError
-from ringfence.evm.abi import AbiEntry, event_topic, make_decoder
+from ringfence.evm.abi import AbiEntry, event_topic
+from ringfence.evm.decoding import make_decoder
 from ringfence.evm.errors import EncodingError
 from ringfence.keeper.chain.wire import LogEntry
 

@@ -8,17 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.evm import EncodingError
-from ringfence.evm.abi import (
-    address_bytes,
-    checksum,
-    decode_revert,
-    make_decoder,
-    make_encoder,
-    make_result_decoder,
-    selector,
-    signature,
-    type_name,
-)
+from ringfence.evm.abi import address_bytes, checksum, make_encoder, selector, signature, type_name
+from ringfence.evm.decoding import decode_revert, make_decoder, make_result_decoder
 from ringfence.evm.engine import dev_accounts
 
 Typed = tuple[dict[str, Any], Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringfence.evm import Contract, load
-from ringfence.evm.abi import decode_revert
+from ringfence.evm.decoding import decode_revert
 from tests.support.market import (
     KEEPER,
     LIQUIDATOR,

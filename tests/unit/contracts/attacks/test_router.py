@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ringfence.evm import Contract, load
-from ringfence.evm.abi import decode_revert
 from ringfence.evm.artifacts import Artifact
+from ringfence.evm.decoding import decode_revert
 from tests.support.broken import Break
 from tests.support.broken_periphery import with_router
 from tests.support.market import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ringfence.evm import Contract, Reverted, load
-from ringfence.evm.abi import decode_revert
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.uniswap import encode_path
 from tests.support.market import (
     DEPLOYER,

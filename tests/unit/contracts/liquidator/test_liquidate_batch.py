@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.evm import Receipt, Reverted, load
-from ringfence.evm.abi import decode_revert
+from ringfence.evm.decoding import decode_revert
 from ringfence.evm.uniswap import encode_path
 from tests.support.market import (
     BOOKS,
