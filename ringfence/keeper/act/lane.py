@@ -21,7 +21,14 @@ from ringfence.evm.abi import checksum
 from ringfence.keeper.act.bid import Bid, Fees, Target
 from ringfence.keeper.act.fees import offer
 from ringfence.keeper.act.ledger import OPEN, Guard, Ledger, LedgerError, Row, State
-from ringfence.keeper.act.reconcile import questions, read_answers, settled
+from ringfence.keeper.act.reconcile import (
+    moved,
+    questions,
+    read_answers,
+    read_receipts,
+    receipts_of,
+    settled,
+)
 from ringfence.keeper.act.report import LaneReport, Left, Sent
 from ringfence.keeper.act.sending import Verdict, broadcast
 from ringfence.keeper.act.signing import DAY, PolicyError, SigningPolicy, call_of, check_signed
@@ -112,6 +119,9 @@ class Lane:
         rows = self.ledger.rows(head.number - WINDOW)
         asked = questions(self.signing.account, head, rows)
         chain = read_answers(rows, await self.rpc.batch(asked))
+        if again := moved(rows, chain):
+            receipts = read_receipts(again, await self.rpc.batch(receipts_of(again)))
+            chain = replace(chain, receipts={**chain.receipts, **receipts})
         report.changed = settled(rows, chain, head, self.signing.liquidator)
         if report.changed:
             self.ledger.settle(report.changed, self.guard)

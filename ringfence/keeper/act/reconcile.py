@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ringfence.client.abi import interface
 from ringfence.evm.rpc import Json, Request, RpcError
+from ringfence.keeper.act.asking import at, hexed
 from ringfence.keeper.act.bid import Target
 from ringfence.keeper.act.ledger import OPEN, Outcome, Row, State
 from ringfence.keeper.chain.wire import Header, WireError, quantity, unhex
@@ -24,48 +25,81 @@ class Chain:
     """What a node says of an account. `mined` and `pending` count its transactions.
 
     `balance` in wei; `receipts` of those that are mined, by hash; `known` are the hashes that the
-    node has heard of.
+    node has heard of, each with its block's, None while it waits. Of what was written down as mined
+    in that very block no receipt is there.
     """
 
     mined: int
     pending: int
     balance: int
     receipts: Mapping[bytes, Json]
-    known: frozenset[bytes]
+    known: Mapping[bytes, bytes | None]
 
 
 def questions(account: bytes, head: Header, rows: Sequence[Row]) -> list[Request]:
-    """Return the requests whose answers `read_answers` takes: one batch, counts at the head."""
-    address, at_head = "0x" + account.hex(), {"blockHash": "0x" + head.hash.hex()}
+    """Return the requests whose answers `read_answers` takes: one batch, counts at the head.
+
+    Receipts are asked for of those whose end is not known: they are long, and what is known changes
+    only where a reorganisation has moved it to another block.
+    """
+    address, at_head = hexed(account), at(head.hash)
     asked: list[Request] = [
         ("eth_getTransactionCount", [address, at_head]),
         ("eth_getTransactionCount", [address, "pending"]),
         ("eth_getBalance", [address, "latest"]),
     ]
-    for row in rows:
-        asked.append(("eth_getTransactionReceipt", ["0x" + row.hash.hex()]))
-        asked.append(("eth_getTransactionByHash", ["0x" + row.hash.hex()]))
-    return asked
+    asked += [("eth_getTransactionByHash", [hexed(row.hash)]) for row in rows]
+    return asked + receipts_of(row for row in rows if row.outcome is None)
+
+
+def receipts_of(rows: Iterable[Row]) -> list[Request]:
+    """Return the requests for the receipts of transactions."""
+    return [("eth_getTransactionReceipt", [hexed(row.hash)]) for row in rows]
+
+
+def moved(rows: Iterable[Row], chain: Chain) -> list[Row]:
+    """Return the rows that are in another block than they were written down in."""
+    return [
+        row
+        for row in rows
+        if row.outcome and chain.known.get(row.hash) not in (None, row.outcome.block_hash)
+    ]
 
 
 def read_answers(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> Chain:
     """Return what the answers say; raise WireError when one is missing or cannot be read."""
-    for answer in answers:
-        if isinstance(answer, RpcError):
-            raise WireError(f"the node cannot say what became of the transactions: {answer}")
+    _refuse_errors(answers)
     mined: Json
     pending: Json
     balance: Json
     mined, pending, balance, *rest = answers
+    receipts = read_receipts([row for row in rows if row.outcome is None], rest[len(rows) :])
     try:
-        receipts = {row.hash: one for row, one in zip(rows, rest[::2], strict=True) if one}
-        known = frozenset(row.hash for row, one in zip(rows, rest[1::2], strict=True) if one)
+        known = {row.hash: _block_of(one) for row, one in zip(rows, rest, strict=False) if one}
         counts = quantity(mined), quantity(pending)
         if counts[1] - counts[0] > _WAITING:
             raise ValueError(f"{counts[1]} transactions with those that wait, {counts[0]} without")
         return Chain(*counts, quantity(balance, 256), receipts, known)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the node sent a count that cannot be read: {error!r}") from error
+
+
+def read_receipts(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> dict[bytes, Json]:
+    """Return the receipts that there are, by transaction; raise WireError when one is missing."""
+    _refuse_errors(answers)
+    return {row.hash: one for row, one in zip(rows, answers, strict=True) if one}
+
+
+def _refuse_errors(answers: Iterable[Json | RpcError]) -> None:
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise WireError(f"the node cannot say what became of the transactions: {answer}")
+
+
+def _block_of(transaction: Json) -> bytes | None:
+    """Return the hash of a transaction's block, None while it waits."""
+    text = transaction["blockHash"]
+    return None if text is None else unhex(text, 32)
 
 
 def by_nonce(rows: Sequence[Row]) -> dict[int, list[Row]]:
@@ -86,9 +120,7 @@ def settled(rows: Sequence[Row], chain: Chain, head: Header, liquidator: bytes) 
 def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) -> list[Row]:
     """Return what has become of one nonce's transactions."""
     outcomes = [
-        (row.hash, *outcome_of(chain.receipts[row.hash], liquidator))
-        for row in attempts
-        if row.hash in chain.receipts
+        (row.hash, *end) for row in attempts if (end := _end_of(row, chain, liquidator)) is not None
     ]
     if outcomes:
         winner, success, outcome = outcomes[-1]
@@ -110,6 +142,15 @@ def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) 
             for noticed in [row.settled if row.state in _LOST and row.settled else head.number]
         ]
     return _reopen(attempts, chain)
+
+
+def _end_of(row: Row, chain: Chain, liquidator: bytes) -> tuple[bool, Outcome] | None:
+    """Return whether a transaction succeeded and what it did, None where it is in no block."""
+    if row.hash in chain.receipts:
+        return outcome_of(chain.receipts[row.hash], liquidator)
+    if row.outcome is not None and chain.known.get(row.hash) == row.outcome.block_hash:
+        return row.state is State.MINED, row.outcome
+    return None
 
 
 def _beaten(row: Row, how: State) -> State:

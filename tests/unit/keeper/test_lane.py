@@ -62,6 +62,18 @@ def test_step__two_bids__sent_in_a_row_and_mined(stand: Stand) -> None:
     assert report.waiting == []
 
 
+def test_step__mined_and_known_to_be__its_receipt_is_not_read_again(stand: Stand) -> None:
+    stand.step(bid(1))
+    stand.mine()
+    stand.step()
+    stand.door.asked.clear()
+    stand.mine()
+    stand.step()
+    asked = [method for method, _params in stand.door.asked]
+    assert "eth_getTransactionByHash" in asked
+    assert "eth_getTransactionReceipt" not in asked
+
+
 def test_step__again_in_the_same_block__nothing_more(stand: Stand) -> None:
     stand.step(bid(1), bid(2))
     again = stand.step(bid(1), bid(2), bid(2, 3))
