@@ -28,6 +28,8 @@ Decoder: TypeAlias = Callable[[bytes], tuple[AbiValue, ...]]
 
 
 def _integer_decoder(signed: bool, bits: int) -> Callable[[bytes], AbiValue]:
+    if (signed, bits) == (False, 256):
+        return int.from_bytes  # Every word is one, and most are.
     low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
 
     def decode(word: bytes) -> AbiValue:
