@@ -83,12 +83,15 @@ class Ground:
         self.engine.advance(seconds)
         self.rpc.call("evm_mine", self.engine.timestamp)
 
-    def fall(self, share: Fraction) -> None:
-        """Let feed and pool fall to a share of their price; two blocks and more."""
+    def sell_off(self, share: Fraction) -> None:
+        """Let the pool fall to a share of the feeds' price; two blocks and more."""
         self.engine.advance(12)
-        target = self.price * share
-        self.stage.ether_feed.updateAnswer(int(target * FEED))
-        move_pool(self.stage, target)
+        move_pool(self.stage, self.price * share)
+
+    def update_feed(self, share: Fraction) -> None:
+        """Let the feed fall to a share of its price, in the next block."""
+        self.engine.advance(12)
+        self.stage.ether_feed.updateAnswer(int(self.price * share * FEED))
 
 
 def move_pool(stage: Stage, price: Fraction) -> None:
