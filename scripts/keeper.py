@@ -121,7 +121,7 @@ async def _once(service: Service, heads: Heads, screen: Screen, act: Callable[[]
     sent = await service.on_head(seen.head)
     beat = sent
     for _ in range(_WAIT):
-        if not beat.report.waiting:
+        if not service.status.lane.open:
             break
         beat = await service.on_head(await anext(heads))
         sent.report.changed += beat.report.changed

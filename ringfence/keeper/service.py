@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ringfence.evm.rpc import Json, Request, RpcError
@@ -14,7 +14,7 @@ from ringfence.keeper.act.bid import Bid, Fees, Target
 from ringfence.keeper.act.fees import fee_questions, fees_of, read_fees
 from ringfence.keeper.act.lane import Lane
 from ringfence.keeper.act.lease import LeaseError, Leases
-from ringfence.keeper.act.ledger import LedgerError, State
+from ringfence.keeper.act.ledger import LedgerError, Row, State
 from ringfence.keeper.act.plan import Plan
 from ringfence.keeper.act.planner import Planner
 from ringfence.keeper.act.report import LaneReport
@@ -76,7 +76,8 @@ class Service:
     clock: Callable[[], float] = time.time
     _failed: dict[str, str] = field(default_factory=dict)
     _done: _Done | None = None
-    _waiting: Collection[Target] = ()
+    _waiting: Sequence[Row] = ()
+    """The transactions on their way, as far as the lane could last say."""
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     _rest: Rest = field(init=False)
 
@@ -91,7 +92,7 @@ class Service:
         self.status.head(head.number, head.timestamp, self.clock())
         tick = await self._look(head)
         held, resting = self._rest.split(await self._held(head, tick), head.number)
-        plan, report, refused = Plan(), LaneReport(head.number), None
+        plan, report, refused = Plan(), LaneReport(head.number, waiting=[]), None
         bids: Sequence[Bid] = ()
         if any(sight.due for sight in held.vaults.values()) or self._busy(head):
             fees = await self._fees(head, tick)
@@ -115,7 +116,8 @@ class Service:
         answers = await behind.ask(pending, head, done.held)
         if self._done is not done:
             return None
-        tick = behind.see(answers, done.held, self._waiting)
+        waiting = {target for row in self._waiting for target in row.targets}
+        tick = behind.see(answers, done.held, waiting)
         if not tick.due:
             return None
         fees = await self._fees(head, done.held)
@@ -195,16 +197,14 @@ class Service:
     def _busy(self, head: Header) -> bool:
         try:
             return self.lane.busy(head)
-        except LedgerError as error:
-            self._note("lane", error)
-            return False
+        except LedgerError:
+            return True  # The step says what is wrong.
 
     def _on_their_way(self, head: Header) -> dict[Target, int]:
         try:
             return self.lane.waiting(head)
-        except LedgerError as error:
-            self._note("lane", error)
-            return {}
+        except LedgerError:
+            return {}  # The step says what is wrong.
 
     async def _plan(
         self, head: Header, fees: Fees, held: Tick, before: Pending | None = None
@@ -252,9 +252,10 @@ class Service:
     def _count(self, head: Header, report: LaneReport) -> None:
         lane = self.status.lane
         self._rest.heed(report.changed, head.number)
-        self._waiting = {target for row in report.waiting for target in row.targets}
-        lane.open = len(report.waiting)
-        lane.oldest = max((head.number - row.block for row in report.waiting), default=0)
+        if report.waiting is not None:
+            self._waiting = report.waiting
+        lane.open = len(self._waiting)
+        lane.oldest = max((head.number - row.block for row in self._waiting), default=0)
         lane.sent += len(report.sent)
         lane.replaced += sum(one.replaces is not None for one in report.sent)
         for row in report.changed:

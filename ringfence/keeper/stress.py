@@ -195,7 +195,7 @@ class Stress:
                 f"{len(found.liquidated):,} liquidated so far, {spent:.1f} s"
             )
             idle = 0 if beat.report.sent or beat.report.changed else idle + 1
-            if idle and (not beat.report.waiting or idle >= _PATIENCE):
+            if idle and (beat.report.waiting == [] or idle >= _PATIENCE):
                 return beat
 
     async def _settle(self, node: Node, rows: Iterable[Row]) -> None:
@@ -221,7 +221,7 @@ class Stress:
         reasons = {(one.vault, one.position_id): one.reason for one in beat.plan.skipped}
         for one in beat.report.left:
             reasons |= dict.fromkeys(one.targets, one.reason)
-        for row in beat.report.waiting:
+        for row in beat.report.waiting or ():
             reasons |= dict.fromkeys(row.targets, "its transaction was never mined")
         for vault, sight in beat.tick.vaults.items():
             for position_id, word in zip(sight.due, sight.words, strict=True):

@@ -15,8 +15,9 @@ import pytest
 from ringfence.client.signing import key_signer
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.rpc import Json, Request
-from ringfence.keeper.act.lease import Leases
-from ringfence.keeper.act.ledger import State
+from ringfence.keeper.act.lane import Lane
+from ringfence.keeper.act.lease import LeaseLostError, Leases
+from ringfence.keeper.act.ledger import Ledger, LedgerError, State
 from ringfence.keeper.assemble import Places, Settings, SettingsError, opened
 from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.chain.wire import Header
@@ -210,6 +211,39 @@ def test_on_head__lease_is_another_keepers__acts_once_it_is_free(
 
     run(replace(settings, shared=shared, holder="this"), act)
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("of", "method", "error"),
+    [(Lane, "step", LeaseLostError("lost")), (Ledger, "rows", LedgerError("disk full"))],
+)
+def test_on_head__lane_fails__what_is_on_its_way_is_still_known(
+    scene: Crash,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    of: type,
+    method: str,
+    error: Exception,
+) -> None:
+    def fail(*_args: object) -> None:
+        raise error
+
+    async def act(service: Service) -> None:
+        scene.fall(180)
+        assert len((await service.on_head(mine(scene))).report.sent) == 1
+        lane = service.status.lane
+        scene.rpc.call("anvil_dropAllTransactions")
+        now = mine(scene)
+        with monkeypatch.context() as patched:
+            patched.setattr(of, method, fail)
+            beat = await service.on_head(now)
+        assert str(error) in beat.failed.values()
+        assert (lane.open, lane.oldest) == (1, 1)
+        assert (await service.on_head(head(scene))).report.resent
+        [row] = (await service.on_head(mine(scene))).report.changed
+        assert (row.state, lane.open, lane.oldest) == (State.MINED, 0, 0)
+
+    run(settings, act)
 
 
 def test_opened__quorum_that_cannot_be__one_line(settings: Settings) -> None:

@@ -35,8 +35,9 @@ class Left:
 class LaneReport:
     """One step: `changed` are the rows that the chain decided otherwise than was written down.
 
-    `waiting` are those that are open at the end, `resent` the hashes of the bytes that were given
-    to nodes once more, `problems` what kept the step from its end.
+    `waiting` are those that are open at the end, None where that was not found out; `resent` the
+    hashes of the bytes that were given to nodes once more, `problems` what kept the step from its
+    end.
     """
 
     block: int
@@ -44,5 +45,5 @@ class LaneReport:
     sent: list[Sent] = field(default_factory=list)
     resent: list[bytes] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
-    waiting: list[Row] = field(default_factory=list)
+    waiting: list[Row] | None = None
     problems: list[str] = field(default_factory=list)
