@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from ringfence.keeper.act.lease import LeaseError
 from ringfence.keeper.act.ledger import LedgerError
 from ringfence.keeper.chain.pending import Pending
-from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Beat, Service
 from ringfence.keeper.watch.alerts import Alerts
@@ -65,7 +64,7 @@ async def keep(
         cleanup.callback(_let_go, service)
         # Not around the rest: what a group is left by comes out of it in a group.
         beside = await cleanup.enter_async_context(asyncio.TaskGroup())
-        tasks = [beside.create_task(_survey(service.pool))]
+        tasks = [beside.create_task(_survey(service))]
         if pending is not None:
             tasks.append(beside.create_task(_follow(service, pending, show)))
         if watch.webhook is not None:
@@ -114,10 +113,10 @@ async def _follow(
                 show(beat)
 
 
-async def _survey(pool: Pool) -> None:
+async def _survey(service: Service) -> None:
     """Ask again and again how high each node is: the first one, frozen, gives no head to notice."""
     while True:
-        await pool.survey()
+        await service.survey()
         await asyncio.sleep(_EVERY)
 
 

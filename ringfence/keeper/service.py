@@ -135,6 +135,11 @@ class Service:
             self._count(head, report)
         return Beat(head, tick, plan, report, refused)
 
+    async def survey(self) -> None:
+        """Ask all nodes how high they are, and show it; twice, before none counts as answering."""
+        self.status.answered = await self.pool.survey() or await self.pool.survey()
+        self._show_endpoints()
+
     def _note(self, step: str, error: Exception | str) -> None:
         self._failed[step] = str(error)
         self.status.failed(step, str(error))
@@ -241,13 +246,15 @@ class Service:
     # Tell
 
     def _tell(self, head: Header, plan: Plan, report: LaneReport) -> None:
-        status = self.status
-        status.endpoints = [
+        self._show_endpoints()
+        self.status.skipped = dict(Counter(one.reason for one in plan.skipped))
+        self._count(head, report)
+
+    def _show_endpoints(self) -> None:
+        self.status.endpoints = [
             EndpointStatus(one.name, one.height, one.healthy, one.error)
             for one in self.pool.describe()
         ]
-        status.skipped = dict(Counter(one.reason for one in plan.skipped))
-        self._count(head, report)
 
     def _count(self, head: Header, report: LaneReport) -> None:
         lane = self.status.lane

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, web
 
 from ringfence.client.signing import key_signer
 from ringfence.evm import load
@@ -28,6 +29,7 @@ from ringfence.keeper.watch.server import ServerError
 from tests.support.factory import deploy_factory
 from tests.support.lanes import bid
 from tests.support.market import KEEPER
+from tests.support.proxy import Proxy, proxies
 
 PATIENCE = 60.0
 
@@ -65,8 +67,12 @@ class Run:
         while (head := await self.heads.get()) is not None:
             yield head
 
-    async def keep(self, watch: Watch = Watch()) -> None:  # noqa: B008 - it is frozen
-        await keep(self.service, self._given(), watch, self.beats.put_nowait, lambda _url: None)
+    async def keep(
+        self,
+        watch: Watch = Watch(),  # noqa: B008 - it is frozen
+        listening: Callable[[str], None] = lambda _url: None,
+    ) -> None:
+        await keep(self.service, self._given(), watch, self.beats.put_nowait, listening)
 
     def head(self) -> Header:
         rpc = JsonRpc(self.engine.url)
@@ -133,6 +139,90 @@ def test_keep__what_nobody_foresaw__counted_and_on_with_the_next_head(
     assert "Traceback" in caplog.text
     assert "KeyError" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+class Faltering(Proxy):
+    """Drops every other batch."""
+
+    _batches = 0
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self._batches += 1
+        self.drop = self._batches % 2 == 1
+        return await super()._serve(request)
+
+
+async def health(url: str) -> tuple[bool, dict[str, str]]:
+    """Whether it is green, and what is critical, by its key."""
+    async with ClientSession() as session, session.get(f"{url}/health") as answer:
+        told = (await answer.json())["problems"]
+        red = {one["key"]: one["words"] for one in told if one["severity"] == "critical"}
+        return answer.status == 200, red
+
+
+async def watched(
+    run: Run, monkeypatch: pytest.MonkeyPatch, look: Callable[[str], Awaitable[None]]
+) -> None:
+    """Keep with a server, nodes asked all the time, and look at it by its URL."""
+    monkeypatch.setattr("ringfence.keeper.run._EVERY", 0.02)
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        watch = Watch(("127.0.0.1", free.getsockname()[1]))
+    task = asyncio.create_task(run.keep(watch, url.set_result))
+    await look(await url)
+    run.heads.put_nowait(None)
+    await task
+
+
+def test_keep__no_node_answers__health_is_red_at_once_and_green_again(
+    node: tuple[AnvilEngine, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No head comes, and the clock stands still: nothing else can tell."""
+    with proxies(node[0].url, 2) as ways:
+
+        async def look(url: str) -> None:
+            async def until(green: bool) -> dict[str, str]:
+                while (found := await health(url))[0] is not green:
+                    await asyncio.sleep(0.02)
+                return found[1]
+
+            assert await until(green=True) == {}
+            ways[0].drop = True
+            asked = len(ways[0].requests) + 6
+            while len(ways[1].requests) < asked:
+                await asyncio.sleep(0.02)
+            assert await health(url) == (True, {}), "one of two answers"
+            ways[1].drop = True
+            red = await until(green=False)
+            assert red.keys() == {"endpoints"}
+            assert red["endpoints"].startswith(
+                "none of 2 endpoints answers (at least 1): 127.0.0.1"
+            )
+            ways[1].heal()
+            assert await until(green=True) == {}
+
+        async def work(run: Run) -> None:
+            await watched(run, monkeypatch, look)
+
+        run(node, work, urls=[one.url for one in ways])
+
+
+def test_keep__only_node_drops_every_other_request__health_stays_green(
+    node: tuple[AnvilEngine, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = Faltering(node[0].url)
+
+    async def look(url: str) -> None:
+        while len(way.requests) < 10:
+            assert await health(url) == (True, {})
+
+    async def work(run: Run) -> None:
+        await watched(run, monkeypatch, look)
+
+    try:
+        run(node, work, urls=[way.url])
+    finally:
+        way.stop()
 
 
 def leased(tmp_path: Path) -> dict[str, str]:

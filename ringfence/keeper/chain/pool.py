@@ -293,9 +293,13 @@ class Pool:
 
     # Asking all
 
-    async def survey(self) -> None:
-        """Ask every endpoint how high it is; one that failed and answers is healthy again."""
-        await asyncio.gather(*[self._look(one, None) for one in self._endpoints])
+    async def survey(self) -> bool:
+        """Ask every endpoint how high it is; one that failed and answers is healthy again.
+
+        Returns whether any has answered.
+        """
+        reasons = await asyncio.gather(*[self._look(one, None) for one in self._endpoints])
+        return None in reasons
 
     async def agreed(self, head: Header) -> str | None:
         """Return None when `quorum` endpoints have this very head and none newer, else the reason.

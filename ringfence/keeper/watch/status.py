@@ -89,8 +89,8 @@ class Repeated:
 class Status:
     """All that a keeper shows of itself; None where it is not known yet or not used.
 
-    `due` and `skipped`, a count by reason, are of the last block. `leases_held` is None for a
-    keeper that shares nothing.
+    `due` and `skipped`, a count by reason, are of the last block. `answered` says whether any
+    endpoint did when all were last asked. `leases_held` is None for a keeper that shares nothing.
     """
 
     chain_id: int
@@ -102,6 +102,7 @@ class Status:
     indexed: int | None = None
     vaults: dict[bytes, VaultStatus] = field(default_factory=dict)
     endpoints: list[EndpointStatus] = field(default_factory=list)
+    answered: bool = True
     gas_money: int | None = None
     gas_floor: int = 0
     lane: LaneStatus = field(default_factory=LaneStatus)
@@ -261,12 +262,13 @@ def _leases(status: Status, _limits: Limits, _now: float) -> Iterator[Problem]:
 
 def _endpoints(status: Status, limits: Limits, _now: float) -> Iterator[Problem]:
     healthy = [one for one in status.endpoints if one.healthy]
-    if status.endpoints and not healthy:
+    if not status.answered:
         yield Problem(
             "endpoints",
             "critical",
-            f"none of {len(status.endpoints)} endpoints answers as it should (at least 1); "
-            "see their errors, or name another",
+            f"none of {len(status.endpoints)} endpoints answers (at least 1): "
+            + "; ".join(f"{one.name}: {one.error}" for one in status.endpoints)
+            + "; bring one back, or name another",
         )
     for one in status.endpoints:
         if not one.healthy:

@@ -62,6 +62,11 @@ def _none_healthy(status: Status) -> None:
         one.healthy, one.error = False, "no answer"
 
 
+def _none_answers(status: Status) -> None:
+    _none_healthy(status)
+    status.answered = False
+
+
 PROBLEMS: dict[str, tuple[Change, list[tuple[str, str]], str]] = {
     "head not seen": (
         _set(head_seen_at=NOW - 61),
@@ -118,10 +123,15 @@ PROBLEMS: dict[str, tuple[Change, list[tuple[str, str]], str]] = {
         [("endpoint:two", "warning")],
         "endpoint two is not used: no answer; it is tried again",
     ),
-    "all endpoints down": (
+    "a request failed at each endpoint": (
         _none_healthy,
+        [("endpoint:one", "warning"), ("endpoint:two", "warning")],
+        "endpoint one is not used: no answer; it is tried again",
+    ),
+    "all endpoints down": (
+        _none_answers,
         [("endpoints", "critical"), ("endpoint:one", "warning"), ("endpoint:two", "warning")],
-        "none of 2 endpoints answers as it should (at least 1); see",
+        "none of 2 endpoints answers (at least 1): one: no answer; two: no answer; bring one",
     ),
     "endpoints disagree": (
         _endpoint(1, height=21_044_907),
