@@ -107,8 +107,6 @@ def _lines(found: Stressed, settings: Settings) -> Iterable[str]:
         f"{found.blocks} blocks; the keeper took {found.seconds:.1f} s, {found.slowest:.1f} s for "
         "the slowest"
     )
-    for step, reason in found.failed.items():
-        yield f"failed, {step}: {reason}"
 
 
 @click.command(cls=NodeCommand)
@@ -142,8 +140,10 @@ def stress(
         fail("stopped; all of it was put back")
     if as_json:
         click.echo(json.dumps(_data(found)))
-        return
-    console = Console()
-    for line in _lines(found, settings):
-        console.print(escape(line), highlight=False, soft_wrap=True)
-    console.print("all of it was put back")
+    else:
+        console = Console()
+        for line in _lines(found, settings):
+            console.print(escape(line), highlight=False, soft_wrap=True)
+        console.print("all of it was put back")
+    if found.failed:
+        fail("; ".join(f"{step} failed: {reason}" for step, reason in found.failed.items()))

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from ringfence.evm.anvil import launch
 from ringfence.evm.artifacts import ROOT
 from ringfence.evm.rpc import Json, JsonRpc
+from ringfence.keeper.act.ledger import Ledger, LedgerError
 from tests.support.crash import Crash, crash_stage
 from tests.support.proxy import Proxy
 
@@ -104,6 +105,27 @@ def test_stress__for_people__says_the_same(command: Any, crash: Crash) -> None:
     assert "due: 1 in 1 vaults; liquidated: 1" in shown
     assert "booked as loss: " in shown
     assert shown.splitlines()[-1] == "all of it was put back"
+
+
+@pytest.mark.parametrize("style", [(), ("--json",)])
+def test_stress__a_step_fails__exit_code_1_and_a_line_that_says_which(
+    command: Any, crash: Crash, monkeypatch: pytest.MonkeyPatch, style: tuple[str, ...]
+) -> None:
+
+    def fails(*_args: Any) -> int:
+        raise LedgerError("disk full")
+
+    before = facts(crash, crash.rpc)
+    monkeypatch.setattr(Ledger, "spent", fails)
+    done = typed(command, crash.engine.url, crash, "--fall", "20", *style)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == "error: lane failed: disk full"
+    if style:
+        found = json.loads(done.stdout)
+        assert (found["liquidated"], found["failed"]) == (0, {"lane": "disk full"})
+    else:
+        assert "due: 1 in 1 vaults; liquidated: 0" in done.stdout
+    assert facts(crash, crash.rpc) == before
 
 
 def test_stress__fork_of_that_chain__the_same_and_upstream_is_untouched(
