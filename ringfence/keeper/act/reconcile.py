@@ -85,9 +85,23 @@ def read_answers(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> Cha
 
 
 def read_receipts(rows: Sequence[Row], answers: Sequence[Json | RpcError]) -> dict[bytes, Json]:
-    """Return the receipts that there are, by transaction; raise WireError when one is missing."""
+    """Return the receipts that there are, by transaction.
+
+    Raises WireError when one is missing, or is another transaction's. What else it says is the
+    node's word.
+    """
     _refuse_errors(answers)
-    return {row.hash: one for row, one in zip(rows, answers, strict=True) if one}
+    receipts: dict[bytes, Json] = {
+        row.hash: one for row, one in zip(rows, answers, strict=True) if one
+    }
+    for asked, receipt in receipts.items():
+        try:
+            found = unhex(receipt["transactionHash"], 32)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WireError(f"the node sent a receipt that cannot be read: {error!r}") from error
+        if found != asked:
+            raise WireError(f"the node sent the receipt of 0x{found.hex()} for 0x{asked.hex()}")
+    return receipts
 
 
 def _refuse_errors(answers: Iterable[Json | RpcError]) -> None:

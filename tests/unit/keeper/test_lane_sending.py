@@ -224,6 +224,7 @@ SPOILED: list[Callable[[Json], Json]] = [
     lambda receipt: {**receipt, "gasUsed": "many"},
     lambda receipt: {**receipt, "blockNumber": hex(2**63)},
     lambda receipt: {**receipt, "gasUsed": "-0x1"},
+    lambda receipt: {**receipt, "transactionHash": None},
 ]
 
 
@@ -244,6 +245,40 @@ def test_step__receipt_that_cannot_be_read__said_and_nothing_sent(
     report = stand.step(bid(2))
     assert report.sent == []
     assert "the node sent a receipt that cannot be read" in report.problems[0]
+    stand.door.hook = None
+    assert stand.step(bid(2)).changed[0].state == "mined"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_step__receipt_of_another_transaction__said_and_nothing_is_settled(
+    stand: Stand, moved: bool
+) -> None:
+    """The lie would be believed: what it is the receipt of has really been mined, and reverted."""
+    stand.step(bid(1))
+    stand.mine()
+    if moved:
+        stand.step()
+        stand.rpc.call("anvil_rollback", 1)
+        stand.engine.advance(7)
+        stand.mine()
+        stand.rpc.call("eth_sendRawTransaction", stand.door.raws()[0])
+        stand.mine()
+    before = stand.states()
+    other = "0x" + "11" * 32
+
+    def hook(requests: list[Request]) -> list[Json]:
+        answers = stand.rpc.batch(requests)
+        return [
+            {**answer, "transactionHash": other, "status": "0x0"}
+            if method == "eth_getTransactionReceipt"
+            else answer
+            for (method, _), answer in zip(requests, answers, strict=True)
+        ]
+
+    stand.door.hook = hook
+    report = stand.step(bid(2))
+    assert (report.sent, report.changed, stand.states()) == ([], [], before)
+    assert f"the node sent the receipt of {other} for 0x" in report.problems[0]
     stand.door.hook = None
     assert stand.step(bid(2)).changed[0].state == "mined"
 
