@@ -15,6 +15,7 @@ from ringfence.evm.abi import AbiValue
 from ringfence.evm.errors import EncodingError
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import Header, Riders, Rpc
+from ringfence.keeper.memory.aside import aside
 from ringfence.keeper.memory.book import Book
 from ringfence.keeper.memory.ingest import Ingest
 from ringfence.keeper.memory.store import Store, Tip
@@ -108,16 +109,16 @@ class Engine:
         The same head again asks nothing and says the same, and so does a head that the store has
         passed: it is one of a node that lags. Raises IngestError, StoreError.
         """
-        tip = self._store.tip()
+        tip = await aside(self._store.tip)
         if tip != self._tip:
             # A start, a step that failed between store and book, or another process's doing.
-            self.book = Book(self._store.load())
+            self.book = await aside(lambda: Book(self._store.load()))
             self._tip = tip
         vaults = [*self.book.vaults]
         riders = Riders([*self._calls(vaults, head.hash), *also])
         async for changes in self._ingest.advance(head, riders):
             self.book.update(changes)
-            self._tip = self._store.tip()
+            self._tip = await aside(self._store.tip)
             if self._tip is not None:
                 self._told(self._tip.number, head.number)
         if self._tip is None or self._tip == self.last.block:

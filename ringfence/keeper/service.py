@@ -23,6 +23,7 @@ from ringfence.keeper.chain.pending import Pending
 from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.engine import Engine, Tick
+from ringfence.keeper.memory.aside import aside
 from ringfence.keeper.memory.ingest import IngestError
 from ringfence.keeper.memory.store import StoreError
 from ringfence.keeper.watch.status import EndpointStatus, Status
@@ -94,7 +95,7 @@ class Service:
         held, resting = self._rest.split(await self._held(head, tick), head.number)
         plan, report, refused = Plan(), LaneReport(head.number, waiting=[]), None
         bids: Sequence[Bid] = ()
-        if any(sight.due for sight in held.vaults.values()) or self._busy(head):
+        if any(sight.due for sight in held.vaults.values()) or await self._busy(head):
             fees = await self._fees(head, tick)
             plan, refused = await self._plan(head, fees, held)
             bids = () if refused else plan.bids
@@ -186,7 +187,7 @@ class Service:
             return tick
         try:
             vaults = [*self.engine.book.vaults]
-            tokens = await asyncio.to_thread(self.leases.renew, head.number, vaults)
+            tokens = await aside(self.leases.renew, head.number, vaults)
         except LeaseError as error:
             self.status.lease_error, self.status.leases_held = str(error), 0
             self._failed["leases"] = str(error)
@@ -199,15 +200,15 @@ class Service:
 
     # Act
 
-    def _busy(self, head: Header) -> bool:
+    async def _busy(self, head: Header) -> bool:
         try:
-            return self.lane.busy(head)
+            return await aside(self.lane.busy, head)
         except LedgerError:
             return True  # The step says what is wrong.
 
-    def _on_their_way(self, head: Header) -> dict[Target, int]:
+    async def _on_their_way(self, head: Header) -> dict[Target, int]:
         try:
-            return self.lane.waiting(head)
+            return await aside(self.lane.waiting, head)
         except LedgerError:
             return {}  # The step says what is wrong.
 
@@ -217,7 +218,8 @@ class Service:
         """Return what to send, and why it may not be: signed is only what a quorum knows of."""
         asked = asyncio.create_task(self.pool.agreed(head))
         try:
-            plan = await self.planner.bids(head, fees, held, self._on_their_way(head), before)
+            waiting = await self._on_their_way(head)
+            plan = await self.planner.bids(head, fees, held, waiting, before)
             refused = await asked if plan.bids else None
         finally:
             asked.cancel()

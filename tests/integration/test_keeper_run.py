@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from sqlalchemy import event
 
 from ringfence.client.signing import key_signer
 from ringfence.evm import load
@@ -223,6 +224,37 @@ def test_keep__only_node_drops_every_other_request__health_stays_green(
         run(node, work, urls=[way.url])
     finally:
         way.stop()
+
+
+@pytest.mark.parametrize("what", ["store", "ledger"])
+def test_keep__database_commits_slowly__health_answers_meanwhile(
+    node: tuple[AnvilEngine, Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    async def work(run: Run) -> None:
+        of: Any = run.service.engine._store if what == "store" else run.service.lane.ledger
+        slow, going = threading.Event(), threading.Event()
+
+        def wait(_connection: object) -> None:
+            slow.set()
+            assert going.wait(PATIENCE)
+
+        async def look(url: str) -> None:
+            event.listen(of._engine, "commit", wait)
+            run.heads.put_nowait(run.head())
+            while not slow.is_set():
+                await asyncio.sleep(0.005)
+            for _ in range(3):
+                assert (await health(url))[1].keys() <= {"index"}
+            assert run.beats.empty()
+            going.set()
+            assert (await run.beats.get()).failed == {}
+
+        await watched(run, monkeypatch, look)
+
+    run(node, work, **{what: f"sqlite:///{tmp_path / 'slow.db'}"})
 
 
 def leased(tmp_path: Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ was not written down was never sent.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -34,6 +33,7 @@ from ringfence.keeper.act.sending import Verdict, broadcast
 from ringfence.keeper.act.signing import DAY, PolicyError, SigningPolicy, call_of, check_signed
 from ringfence.keeper.act.slots import Slots
 from ringfence.keeper.chain.wire import Header, Rpc, WireError
+from ringfence.keeper.memory.aside import aside
 
 _LATER = 2**62
 """After any block."""
@@ -116,7 +116,7 @@ class Lane:
 
     async def _reconcile(self, head: Header, report: LaneReport) -> Slots:
         """Write down what the chain says of every transaction that may still change."""
-        rows = self.ledger.rows(head.number - WINDOW)
+        rows = await aside(self.ledger.rows, head.number - WINDOW)
         asked = questions(self.signing.account, head, rows)
         chain = read_answers(rows, await self.rpc.batch(asked))
         if again := moved(rows, chain):
@@ -124,7 +124,7 @@ class Lane:
             chain = replace(chain, receipts={**chain.receipts, **receipts})
         report.changed = settled(rows, chain, head, self.signing.liquidator)
         if report.changed:
-            self.ledger.settle(report.changed, self.guard)
+            await aside(self.ledger.settle, report.changed, self.guard)
         slots = Slots.of(rows, chain, head)
         for row in report.changed:
             slots.put(row)
@@ -208,7 +208,7 @@ class _Step:
             return
         answer = await broadcast(row.raw, self._nodes(row.nonce))
         self.report.resent.append(row.hash)
-        self._settle(replace(row, state=State.SENT, error=answer.error))
+        await self._settle(replace(row, state=State.SENT, error=answer.error))
         self._heed(answer.verdict, row.nonce)
 
     async def _send(self, bid: Bid, nonce: int) -> bool:
@@ -224,7 +224,7 @@ class _Step:
             except PolicyError as error:
                 self._leave(bid, str(error))
                 return False
-            self.lane.ledger.record(row, self.lane.guard)
+            await aside(self.lane.ledger.record, row, self.lane.guard)
         self.slots.add(row)
         if not self.lane.policy.dry_run and not await self._broadcast(row, before):
             return False
@@ -289,8 +289,9 @@ class _Step:
             "maxFeePerGas": row.max_fee,
             "maxPriorityFeePerGas": row.tip,
         }
-        signing.check(fields, self.lane.ledger.spent(self.head.timestamp - DAY, row.nonce))
-        raw = await asyncio.to_thread(_signed, self.lane.signer, fields)
+        day = self.head.timestamp - DAY
+        signing.check(fields, await aside(self.lane.ledger.spent, day, row.nonce))
+        raw = await aside(_signed, self.lane.signer, fields)
         return replace(row, raw=raw, hash=keccak(raw))
 
     async def _broadcast(self, row: Row, before: Row | None) -> bool:
@@ -304,10 +305,10 @@ class _Step:
             dropped = replace(
                 row, state=State.DROPPED, settled=self.head.number, error=answer.error
             )
-            self._settle(dropped, *([] if before is None else [before]))
+            await self._settle(dropped, *([] if before is None else [before]))
             self.report.left.append(Left(row.targets, str(answer.error)))
             return False
-        self._settle(replace(row, state=State.SENT, error=answer.error))
+        await self._settle(replace(row, state=State.SENT, error=answer.error))
         self._heed(answer.verdict, row.nonce)
         return True
 
@@ -318,8 +319,8 @@ class _Step:
                 "by what"
             )
 
-    def _settle(self, *rows: Row) -> None:
-        self.lane.ledger.settle(rows, self.lane.guard)
+    async def _settle(self, *rows: Row) -> None:
+        await aside(self.lane.ledger.settle, rows, self.lane.guard)
         for row in rows:
             self.slots.put(row)
 

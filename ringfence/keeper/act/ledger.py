@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Lock
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -156,13 +157,15 @@ _FATE = ("state", "settled", "outcome", "error")
 class Ledger:
     """One account's transactions on one chain, at an SQLAlchemy URL; made when there is none.
 
-    Every method raises LedgerError when the database fails; what a guard raises comes through.
+    Every method raises LedgerError when the database fails; what a guard raises comes through. They
+    wait for the database, and for each other: call them off the event loop.
     """
 
     def __init__(self, url: str, chain_id: int, account: bytes) -> None:
         self.chain_id = chain_id
         self.account = account
         self._key = {"chain_id": chain_id, "account": account}
+        self._lock = Lock()
         self._ours = (_ROWS.c.chain_id == chain_id) & (_ROWS.c.account == account)
         try:
             self._engine = open_database(url)
@@ -194,7 +197,7 @@ class Ledger:
     @contextmanager
     def _transaction(self, guard: Guard | None = None) -> Iterator[Connection]:
         try:
-            with self._engine.begin() as connection:
+            with self._lock, self._engine.begin() as connection:
                 if guard is not None:
                     guard(connection)
                 yield connection

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 from ringfence.errors import RingfenceError
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import Header, LogEntry, Riders, Rpc, WireError, parse_logs
+from ringfence.keeper.memory.aside import aside
 from ringfence.keeper.memory.events import (
     CREATED_TOPIC,
     SLOT_TOPICS,
@@ -82,29 +83,31 @@ class Ingest:
         `riders` ride in the batch of the head's logs, if those are asked for and come at once.
         Raises IngestError; what was yielded before stands, and the next call goes on from there.
         """
-        if self._store.cursor() is None:
+        cursor, lowest, known, below = await aside(self._stand, head)
+        if cursor is None:
             await self._begin(head)
-        cursor, lowest = self._store.cursor(), self._store.lowest()
-        if cursor is None or lowest is None or head.number < lowest:
-            return
-        if self._store.hash_at(head.number) == head.hash:
+            cursor, lowest, known, below = await aside(self._stand, head)
+        if cursor is None or lowest is None or head.number < lowest or known == head.hash:
             return
         final = head.number - self._store.window
         if cursor < final:
             ancestor = await self._ancestor(cursor, lowest)
             if ancestor < cursor:
-                yield self._store.undo_to(ancestor)
+                yield await aside(self._store.undo_to, ancestor)
             async for changes in self._read_ranges(ancestor, final):
                 yield changes
             cursor = final
-        async for changes in self._read_path(head, cursor, riders or Riders(())):
+        path = [head] if below == head.parent_hash else await self._path(head)
+        async for changes in self._read_path(path, cursor, riders or Riders(())):
             yield changes
 
-    async def _read_path(self, head: Header, cursor: int, riders: Riders) -> AsyncIterator[Changes]:
+    async def _read_path(
+        self, path: Sequence[Header], cursor: int, riders: Riders
+    ) -> AsyncIterator[Changes]:
         """Read the blocks up to the head, one by one; take back what is not the head's chain."""
-        path = await self._path(head)
+        head = path[-1]
         if path[0].number <= cursor:
-            yield self._store.undo_to(path[0].number - 1)
+            yield await aside(self._store.undo_to, path[0].number - 1)
         doubts = [*self._doubts]
         joint = Riders([*riders.requests, *(one.request for one in doubts)])
         for header in path:
@@ -112,18 +115,20 @@ class Ingest:
         if joint.answers is None:
             return
         riders.answers = joint.answers[: len(riders.requests)]
-        partial = self._settle(doubts, joint.answers[len(riders.requests) :])
+        partial = await self._settle(doubts, joint.answers[len(riders.requests) :])
         if partial is not None:
-            yield self._store.undo_to(partial - 1)
+            yield await aside(self._store.undo_to, partial - 1)
             for header in await self._path(head):
                 yield await self._read_block(header)
 
-    def _settle(self, doubts: Sequence[_Doubt], answers: Sequence[Json | RpcError]) -> int | None:
+    async def _settle(
+        self, doubts: Sequence[_Doubt], answers: Sequence[Json | RpcError]
+    ) -> int | None:
         """Drop the doubts that are answered; return the first block whose logs were not all."""
         partial = None
         for doubt, answer in zip(doubts, answers, strict=True):
             number = doubt.header.number
-            if self._store.hash_at(number) == doubt.header.hash:
+            if await aside(self._store.hash_at, number) == doubt.header.hash:
                 try:
                     [raw] = _results([answer])
                     logs = _logs_of(doubt.header, raw, doubt.wanted)
@@ -138,11 +143,17 @@ class Ingest:
             self._doubts.remove(doubt)
         return partial
 
+    def _stand(self, head: Header) -> tuple[int | None, int | None, bytes | None, bytes | None]:
+        """Return the store's cursor and lowest block, its hash at the head's height, and below."""
+        store, number = self._store, head.number
+        return store.cursor(), store.lowest(), store.hash_at(number), store.hash_at(number - 1)
+
     async def _begin(self, head: Header) -> None:
         """Put the block before the first one into a new store: a branch may start there."""
         first = self._store.deployment.first_block
         if head.number >= first:
-            self._store.apply(await self._header_at(max(first - 1, 0)), (), {})
+            header = await self._header_at(max(first - 1, 0))
+            await aside(self._store.apply, header, (), {})
 
     # Headers
 
@@ -163,14 +174,15 @@ class Ingest:
     async def _ancestor(self, cursor: int, lowest: int) -> int:
         """Return the last block in the store that is the chain's, by number."""
         for number in range(cursor, lowest - 1, -1):
-            if (await self._header_at(number)).hash == self._store.hash_at(number):
+            header = await self._header_at(number)
+            if header.hash == await aside(self._store.hash_at, number):
                 return number
         raise self._too_deep(lowest)
 
     async def _path(self, head: Header) -> list[Header]:
         """Return the headers from the one above the last common block up to the head."""
-        path, lowest = [head], self._store.lowest() or 0
-        while self._store.hash_at(path[-1].number - 1) != path[-1].parent_hash:
+        path, lowest = [head], await aside(self._store.lowest) or 0
+        while await aside(self._store.hash_at, path[-1].number - 1) != path[-1].parent_hash:
             if path[-1].number <= lowest + 1:
                 raise self._too_deep(lowest)
             path.append(await self._header_of(path[-1].parent_hash, path[-1].number - 1))
@@ -198,7 +210,7 @@ class Ingest:
                     raise IngestError(f"block {last} could not be read: {error}") from error
                 self._span = max(1, (last - cursor) // 2)
                 continue
-            self._store.apply(header, changes.vaults, changes.words, final=True)
+            await aside(self._store.apply, header, changes.vaults, changes.words, final=True)
             yield changes
             cursor, failures = last, 0
             if size > _MANY_LOGS:
@@ -261,12 +273,12 @@ class Ingest:
         except _BAD_ANSWER as error:
             self._known.clear()
             raise IngestError(f"block {header.number} could not be read: {error}") from error
-        self._store.apply(header, changes.vaults, changes.words)
+        await aside(self._store.apply, header, changes.vaults, changes.words)
         return changes
 
     async def _collect(self, fetch: Fetch) -> Changes:
         """Return what the logs say, those of vaults that they say are new included."""
-        known = self._store.addresses()
+        known = await aside(self._store.addresses)
         factory = self._store.deployment.factory
         records = [
             *map(

@@ -79,7 +79,8 @@ class Store:
     """The store of one deployment at an SQLAlchemy URL, made when there is none.
 
     `window` is how many blocks can be undone: the depth, in blocks, at which a block is final.
-    Raises StoreError when the store is of another deployment or of another version.
+    Raises StoreError when the store is of another deployment or of another version. Its methods
+    wait for the database: call them off the event loop.
     """
 
     def __init__(self, url: str, deployment: Deployment, *, window: int = 64) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
+    URL,
     BigInteger,
     Column,
     Connection,
@@ -11,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    StaticPool,
     Table,
     Text,
     create_engine,
@@ -78,15 +82,23 @@ _PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
 """How long libpq waits for a server that does not answer: s, ms."""
 
 
+def _in_memory(url: URL) -> dict[str, Any]:
+    """Return what makes SQLite's memory one database for all threads, not one for each."""
+    if url.get_backend_name() != "sqlite" or url.database not in (None, "", ":memory:"):
+        return {}
+    return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+
+
 def open_database(url: str) -> Engine:
     """Return the database at an SQLAlchemy URL, its transactions set up; raise SQLAlchemyError.
 
-    No silent server of PostgreSQL's holds the keeper up, unless the URL says so.
+    No silent server of PostgreSQL's holds the keeper up, unless the URL says so. Threads may use a
+    database side by side, or, where it is in memory, one after the other.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.update_query_dict({**_PATIENCE, **parsed.query})
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, **_in_memory(parsed))
     if engine.dialect.name == "sqlite":
         # Locked from the start: what a transaction has read stays true until it writes.
         @event.listens_for(engine, "connect")
