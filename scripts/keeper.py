@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from ape.api import AccountAPI
+from eth_utils.address import is_address, to_canonical_address
 from rich.console import Console
 
 from ringfence.client.units import ZERO_ADDRESS, Token, parse_amount, parse_duration
@@ -44,6 +45,13 @@ _WAIT = 40
 def _wei(text: str) -> int:
     """Return an amount of ether in wei; raise InputError when it is none."""
     return parse_amount(text, [_ETHER], zero=True)[1]
+
+
+def _token(text: str) -> bytes:
+    """Return a token's 20 bytes; raise DeployError when it is no address, or mistyped."""
+    if not is_address(text):
+        raise DeployError(f"{text!r} is no token's address; write 0x and its 40 hex digits")
+    return to_canonical_address(text)
 
 
 def _listen(text: str) -> tuple[str, int] | None:
@@ -186,6 +194,11 @@ cli.add_command(stress)
     "--max-loss", default="0 ETH", show_default=True, help="Most to lose on an insolvent one."
 )
 @click.option(
+    "--assets",
+    multiple=True,
+    help="A token that profit is taken in; by default the assets of the record's vaults.",
+)
+@click.option(
     "--batch", type=click.IntRange(1, MAX_TARGETS), default=MAX_TARGETS, show_default=True,
     help="Positions a transaction, at most.",
 )  # fmt: skip
@@ -201,11 +214,17 @@ def run(
     account: str | None, record_file: Path | None, store: str | None, ledger: str | None,
     share: str | None, rpcs: tuple[str, ...], quorum: int | None, heads_url: str | None,
     mempool: str | None, relays: tuple[str, ...], public_after: int | None, quoter: str | None,
-    min_profit: str, max_loss: str, batch: int, max_fee: float, max_spend: str, interval: str,
-    listen: str, webhook: str | None, once: bool, dry_run: bool, yes: bool, as_json: bool,
+    min_profit: str, max_loss: str, assets: tuple[str, ...], batch: int, max_fee: float,
+    max_spend: str, interval: str, listen: str, webhook: str | None, once: bool, dry_run: bool,
+    yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Liquidate what is due; without --once on and on, every block."""
-    policy = Policy(least_profit=_wei(min_profit), most_loss=_wei(max_loss), targets=batch)
+    policy = Policy(
+        least_profit=_wei(min_profit),
+        most_loss=_wei(max_loss),
+        targets=batch,
+        assets=frozenset(map(_token, assets)),
+    )
     pause, most_spent, place = float(parse_duration(interval)), _wei(max_spend), _listen(listen)
     node = connected()
     record = node.store(record_file).load(node.chain_id)

@@ -65,6 +65,27 @@ def test_keeper__nothing_due__says_so(command: Any, scene: Crash) -> None:
     assert "Due for liquidation" in typed(command, scene, "--dry-run").stdout
 
 
+def test_keeper__assets_named__takes_profit_in_these_alone(command: Any, scene: Crash) -> None:
+    scene.fall(180)
+    dollars, ether = scene.stage.usdc.address, scene.stage.weth.address
+
+    def left(*tokens: str) -> str | None:
+        options = [word for token in tokens for word in ("--assets", token)]
+        shown = json.loads(typed(command, scene, "--dry-run", "--json", *options).stdout)
+        [due] = shown["due"]
+        return due["left"]
+
+    assert left(ether) == "the policy does not take its asset, USDC"
+    assert left(ether, dollars.lower()) is None
+
+
+@pytest.mark.parametrize("wrong", ["USDC", "0x12", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB4"])
+def test_keeper__asset_that_is_no_address__one_line(command: Any, scene: Crash, wrong: str) -> None:
+    done = typed(command, scene, "--dry-run", "--assets", wrong)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {wrong!r} is no token's address; write")
+
+
 def test_keeper__due__dry_run_shows_and_yes_sends(command: Any, scene: Crash) -> None:
     scene.fall(180)
     words = scene.words()
