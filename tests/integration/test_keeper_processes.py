@@ -17,7 +17,7 @@ from benchmarks.keeper.world import World
 from ringfence.evm.abi import address_bytes
 from ringfence.keeper.act.lease import LEASES
 from ringfence.keeper.act.ledger import Ledger, Row, State
-from tests.support.keeper_process import Beat, KeeperProcess
+from tests.support.keeper_process import FORKED, Beat, KeeperProcess
 from tests.support.proxy import Proxy, proxies
 
 ACCOUNT = 9
@@ -58,7 +58,7 @@ class Scene:
         words += ["--share", share] if share else ["--ledger", str(self.folder / ledger)]
         for other in others:
             words += ["--rpc", other]
-        made = KeeperProcess(self.folder, tuple(words), name)
+        made = KeeperProcess(self.folder, tuple(words), name, context=FORKED)
         self.keepers.append(made)
         made.start()
         return made

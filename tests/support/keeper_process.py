@@ -1,26 +1,41 @@
-"""The keeper as people start it: the command in a process of its own, its output in files."""
+"""The keeper's command in a process of its own, its output in files."""
 
 from __future__ import annotations
 
 import json
-import signal
+import multiprocessing
+import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from ringfence.evm.artifacts import ROOT
 
+SPAWNED = multiprocessing.get_context("spawn")
+"""A new interpreter for each life, as people start it: it imports for seconds."""
+FORKED = multiprocessing.get_context("forkserver")
+"""Forked off a process that has imported all, so that it starts in a moment."""
+FORKED.set_forkserver_preload(
+    [
+        *("ape._cli", "ape_ethereum.ecosystem", "ape_foundry.provider", "ape_node.provider"),
+        *("ape_test.provider", "ape_vyper", "ringfence.keeper.run", "ringfence.sim.report"),
+        *("scripts._client", "scripts._keeper_check", "scripts._keeper_replay"),
+        *("scripts._keeper_show", "scripts._keeper_stress"),
+    ]
+)
+
 Beat = dict[str, Any]
 
 _SECONDS = 240.0
-"""How long anything is waited for: Ape alone takes 7 s to start, minutes where all is busy."""
+"""How long anything is waited for: where all is busy Ape takes minutes to start."""
 _POLL = 0.1
 
 
@@ -30,6 +45,19 @@ def free_port() -> int:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
         return port
+
+
+def _run(words: list[str], output: Path, errors: Path, environment: dict[str, str]) -> None:
+    """Be `ape WORDS`."""
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, mode, number in ((output, "wb", 1), (errors, "ab", 2)):
+        with path.open(mode) as file:
+            os.dup2(file.fileno(), number)
+    from ape._cli import cli
+
+    sys.exit(cli(words))
 
 
 @dataclass(slots=True)
@@ -44,8 +72,9 @@ class KeeperProcess:
     words: tuple[str, ...]
     name: str = "keeper"
     port: int = field(default_factory=free_port)
+    context: BaseContext = SPAWNED
     lives: int = 0
-    _process: subprocess.Popen[bytes] | None = None
+    _process: BaseProcess | None = None
 
     @property
     def output(self) -> Path:
@@ -57,7 +86,7 @@ class KeeperProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.is_alive()
 
     @property
     def beats(self) -> list[Beat]:
@@ -66,25 +95,25 @@ class KeeperProcess:
 
     def start(self) -> None:
         self.lives += 1
-        ape = str(Path(sys.executable).parent / "ape")
-        command = [ape, "run", "keeper", "run", "--yes", "--json", *self.words]
-        command += ["--listen", str(self.port)]
-        with self.output.open("wb") as output, self.errors.open("ab") as errors:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
-            )
+        words = ["run", "keeper", "run", "--yes", "--json", *self.words]
+        words += ["--listen", str(self.port)]
+        self._process = self.context.Process(
+            target=_run, args=(words, self.output, self.errors, dict(os.environ))
+        )
+        self._process.start()
 
     def kill(self) -> None:
         """End it as a power cut does."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(_SECONDS)
+            self._process.join(_SECONDS)
 
-    def stop(self) -> int:
+    def stop(self) -> int | None:
         """End it by SIGTERM; return its exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(_SECONDS)
+        self._process.terminate()
+        self._process.join(_SECONDS)
+        return self._process.exitcode
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Return what /health says: the status and the body; 0 where nothing listens."""
