@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from ringfence.deploy.record import VAULTS, Record, RecordStore
 from ringfence.evm import Contract, load
 from ringfence.evm.abi import address_bytes
 from ringfence.evm.anvil import AnvilEngine, launch
@@ -137,6 +138,15 @@ def _vaults(stage: Stage, count: int) -> list[Contract]:
     return made
 
 
+def _named(record: Record, vaults: Sequence[Contract]) -> Record:
+    """Return the record with every vault in it, as an operator's own are: no strangers'."""
+    like = record.contracts[f"{VAULTS}{MARKET}"]
+    for number, vault in enumerate(vaults[1:], 2):
+        entry = like.model_copy(update={"address": vault.address})
+        record = record.add(f"{VAULTS}{MARKET}-{number}", entry)
+    return record
+
+
 @contextmanager
 def lay(folder: Path, vaults: int) -> Iterator[Ground]:
     """Start a chain with so many vaults, lent to, and a trader who can open positions in all."""
@@ -146,7 +156,10 @@ def lay(folder: Path, vaults: int) -> Iterator[Ground]:
         stage.fund(TRADER, stage.weth, 10**6 * WETH)
         _deepen(stage)
         rpc = JsonRpc(engine.url)
-        yield Ground(engine, stage, rpc, folder, _vaults(stage, vaults))
+        made = _vaults(stage, vaults)
+        stage = replace(stage, record=_named(stage.record, made))
+        RecordStore(folder / "deployment.json").save(stage.record)
+        yield Ground(engine, stage, rpc, folder, made)
         rpc.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.keeper.ground import Ground
 from ringfence.client.signing import key_signer
@@ -20,11 +20,10 @@ KEEPER = 9
 
 
 def settings(ground: Ground, store: str, ledger: str) -> Settings:
-    """Return the settings of a keeper at the ground's node, to which all its vaults are known."""
-    account, places = ground.engine.accounts[KEEPER], Places.of(ground.stage.record)
-    names = {address_bytes(vault): f"bench {number}" for number, vault in enumerate(ground.vaults)}
+    """Return the settings of a keeper at the ground's node."""
+    account = ground.engine.accounts[KEEPER]
     return Settings(
-        places=replace(places, names={**names, **places.names}),
+        places=Places.of(ground.stage.record),
         account=address_bytes(account),
         signer=key_signer(account),
         urls=[ground.engine.url],
