@@ -1,0 +1,144 @@
+"""Books stepped along price paths, at memory speed and exactly: integers against integers.
+
+Where liquidations do not move the price, what becomes of a position depends on its trigger and the
+path's running extreme alone. `count` compares every trigger with every answer, and so is bound by
+memory, or `blocked` by the cores; `first_steps` and `survey` walk sorted triggers along the running
+extreme. All are pure: give slices of the paths to a `concurrent.futures.Executor`.
+
+triggers: int64 [position]; answers: int64 [step] or [path, step], 1 or more; `falls` as in the
+market: liquidatable iff answer < trigger, in a short iff answer > trigger. Nothing but the triggers
+and int32s is held: at most 16 bytes a position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ringfence.risk.errors import RiskError
+from ringfence.risk.trigger import MAX_ANSWER, Integers
+
+Counts = npt.NDArray[np.int64]
+Steps = npt.NDArray[np.int32]
+
+NEVER = 2**31 - 1
+"""The first step of a position that no answer of the path makes liquidatable."""
+
+BLOCK = 2_048
+"""Triggers that stay in the first-level cache while all steps pass over them."""
+
+
+def answers_of(paths: npt.NDArray[np.float64], first: int) -> Integers:
+    """Return relative prices as a feed's answers, from the first one: rounded, at least 1.
+
+    Raises RiskError for a price that is not a number, or beyond what a feed may answer.
+    """
+    scaled = np.rint(paths * float(first))
+    if not (scaled < float(MAX_ANSWER)).all():
+        raise RiskError(
+            f"a path reaches {np.max(scaled):g} (limit: a number below {MAX_ANSWER:g}); check the "
+            "model and the first answer"
+        )
+    return np.maximum(scaled, 1).astype(np.int64)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _count(triggers: Integers, answers: Integers, block: int) -> Counts:
+    """Return at each step how many triggers are above the answer, a block of them at a time."""
+    counts = np.zeros(answers.size, np.int64)
+    for start in range(0, triggers.size, block):
+        part = triggers[start : start + block]
+        for step in range(answers.size):
+            answer, above = answers[step], 0
+            for position in range(part.size):
+                above += part[position] > answer
+            counts[step] += above
+    return counts
+
+
+def count(triggers: Integers, answers: Integers, *, falls: bool, blocked: bool = True) -> Counts:
+    """Return how many positions are liquidatable at each step: int64 [step].
+
+    Every trigger is compared with every answer, in any order of either. `blocked` takes all steps
+    for some positions, then for the next: triggers come from memory once a path, not once a step.
+    """
+    block = BLOCK if blocked else max(triggers.size, 1)
+    if falls:
+        return np.asarray(_count(triggers, answers, block))
+    return np.asarray(triggers.size - _count(triggers, answers - 1, block))
+
+
+def newly(counts: Counts) -> Counts:
+    """Return how many of those liquidatable at each step were not before; the same shape.
+
+    Positions fall in the order of their triggers, so that the running maximum has been reached.
+    """
+    reached = np.maximum.accumulate(counts, axis=-1)
+    return np.diff(reached, axis=-1, prepend=0)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _first_steps(triggers: Integers, answers: Integers, falls: bool, first: Steps) -> None:
+    left, right = 0, triggers.size
+    for step in range(answers.size):
+        answer = answers[step]
+        if falls:
+            while right > 0 and triggers[right - 1] > answer:
+                right -= 1
+                first[right] = step
+        else:
+            while left < triggers.size and triggers[left] < answer:
+                first[left] = step
+                left += 1
+    first[left:right] = NEVER
+
+
+def first_steps(triggers: Integers, answers: Integers, *, falls: bool) -> Steps:
+    """Return the first step at which each position is liquidatable, or NEVER: int32 [position].
+
+    `triggers` must be sorted, rising; `answers` are one path's.
+    """
+    first = np.empty(triggers.size, np.int32)
+    _first_steps(triggers, answers, falls, first)
+    return first
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What some paths do to a book of sorted triggers.
+
+    newly: int64 [path, step], positions that become liquidatable; hits: int32 [position], in how
+    many of the paths each does.
+    """
+
+    newly: Counts
+    hits: Steps
+
+    def __add__(self, other: Survey) -> Survey:
+        """Return the survey of these paths and then the others."""
+        return Survey(np.concatenate((self.newly, other.newly)), self.hits + other.hits)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _survey(triggers: Integers, answers: Integers, falls: bool) -> tuple[Counts, Steps]:
+    found = np.zeros(answers.shape, np.int64)
+    hits = np.zeros(triggers.size, np.int32)
+    first = np.empty(triggers.size, np.int32)
+    for path in range(answers.shape[0]):
+        _first_steps(triggers, answers[path], falls, first)
+        for position in range(triggers.size):
+            if first[position] != NEVER:
+                hits[position] += 1
+                found[path, first[position]] += 1
+    return found, hits
+
+
+def survey(triggers: Integers, answers: Integers, *, falls: bool) -> Survey:
+    """Return what each of the paths does to sorted, rising triggers; answers: int64 [path, step].
+
+    Finds the first step of every position in every path, so that it costs positions times paths.
+    """
+    return Survey(*_survey(triggers, answers, falls))

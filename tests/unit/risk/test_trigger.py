@@ -1,0 +1,103 @@
+"""Triggers, held to the vault's own bytecode behind a real oracle and its feeds."""
+
+from __future__ import annotations
+
+import doctest
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ringfence.evm import Engine
+from ringfence.math.fixed_point import WAD
+from ringfence.risk import trigger as module
+from ringfence.risk.trigger import MAX_ANSWER, trigger, triggers
+from tests.support.feeds import Pair, deploy_oracle
+from tests.support.market import LIQUIDATOR, deploy_market, reverts
+from tests.support.risk import DOLLAR, LIQUIDATION_LTV, risk_market
+
+PLENTY = 2**100
+CASES = {
+    "WETH/USDC long": (18, 6, True, 2_000 * DOLLAR, DOLLAR),
+    "USDC/WETH short": (6, 18, False, 2_000 * DOLLAR, DOLLAR),
+    "WBTC/USDC long": (8, 6, True, 120_000 * DOLLAR, 99_970_000),
+    "two decimals long": (2, 18, True, 3 * DOLLAR, DOLLAR),
+    "two decimals short": (18, 2, False, 17 * DOLLAR, 100_030_000),
+    "equal decimals short": (8, 8, False, 60_000 * DOLLAR, DOLLAR),
+}
+"""Decimals of collateral and asset, whether a fall is bad, the moving answer, the other."""
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("years", [0, 3])
+def test_trigger__liquidating_the_real_vault__succeeds_exactly_past_it(
+    engine: Engine, case: str, years: int
+) -> None:
+    collateral_decimals, asset_decimals, falls, answer, still = CASES[case]
+    moving, standing = ((8, answer),), ((8, still),)
+    pair = Pair(
+        collateral_decimals,
+        asset_decimals,
+        moving if falls else standing,
+        standing if falls else moving,
+    )
+    setup = deploy_oracle(engine, pair, heartbeat=7 * 86_400)
+    vault = deploy_market(
+        engine,
+        collateral=setup.collateral,
+        asset=setup.asset,
+        oracle=setup.oracle,
+        min_debt=10_000,
+    )
+    vault.deposit(PLENTY)
+    market = risk_market(collateral_decimals, asset_decimals, falls=falls, still=still)
+    held = 12_345 * 10**collateral_decimals + 7
+    position = vault.open(held, held * market.price(answer) // 10**36 * 77 // 100)
+    feeds = setup.feeds
+    if years:
+        vault.grow_debt(seconds=years * 365 * 86_400 // 31)
+    engine.advance(1)
+    feed = feeds[0] if falls else feeds[1]
+    for one in feeds:
+        one.set_answer(still)
+    at = trigger(
+        market, held, vault.slot(position).scaled_debt, vault.books().debt_index, LIQUIDATION_LTV
+    )
+    assert vault.books().debt_index > WAD if years else vault.books().debt_index == WAD
+    vault.give(vault.asset, LIQUIDATOR, PLENTY)
+    feed.set_answer(at)
+    with reverts("position is healthy"):
+        vault.vault.liquidate(position, 2**255, 0, LIQUIDATOR, b"", sender=LIQUIDATOR)
+    feed.set_answer(at - 1 if falls else at + 1)
+    receipt = vault.vault.liquidate(position, 2**255, 0, LIQUIDATOR, b"", sender=LIQUIDATOR)
+    assert receipt.success
+    assert vault.slot(position).collateral < held
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_trigger__no_debt__never_turns(falls: bool) -> None:
+    market = risk_market(falls=falls)
+    assert trigger(market, WAD, 0, WAD, LIQUIDATION_LTV) == (1 if falls else MAX_ANSWER)
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_trigger__debt_without_collateral__is_beyond_every_answer(falls: bool) -> None:
+    market = risk_market(falls=falls)
+    assert trigger(market, 0, 1, WAD, LIQUIDATION_LTV) == (MAX_ANSWER + 1 if falls else 0)
+
+
+def test_triggers__many_positions__are_each_one_s_in_order() -> None:
+    market = replace(risk_market(), still=99_990_000)
+    held, owed = [WAD, 5 * WAD, 1, 0], [1_500 * 10**6, 0, 2**104 - 1, 7]
+    found = triggers(market, held, owed, 11 * WAD // 10, LIQUIDATION_LTV)
+    assert found.dtype == np.int64
+    assert found.tolist() == [
+        trigger(market, one, debt, 11 * WAD // 10, LIQUIDATION_LTV)
+        for one, debt in zip(held, owed, strict=True)
+    ]
+
+
+def test_docstrings__their_examples__come_out_as_written() -> None:
+    results = doctest.testmod(module)
+    assert results.attempted
+    assert not results.failed
