@@ -72,8 +72,9 @@ class BookLaw:
 def random_positions(
     rng: np.random.Generator, market: RiskMarket, count: int, answer: int, law: BookLaw
 ) -> Positions:
-    """Return `count` positions by a law at an answer, at an index of 1e18, LTVs within float rounding.
+    """Return `count` positions by a law at an answer and an index of 1e18.
 
+    What was drawn becomes whole units, rounded down, LTVs so within float rounding of the law's.
     Raises RiskError for LTVs that are out of order or above the liquidation LTV.
     """
     most = market.initial_ltv / WAD if law.most_ltv is None else law.most_ltv
