@@ -23,6 +23,7 @@ from ringfence.risk.trigger import MAX_ANSWER, Integers
 
 Counts = npt.NDArray[np.int64]
 Steps = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
 
 NEVER = 2**31 - 1
 """The first step of a position that no answer of the path makes liquidatable."""
@@ -31,12 +32,12 @@ BLOCK = 2_048
 """Triggers that stay in the first-level cache while all steps pass over them."""
 
 
-def answers_of(paths: npt.NDArray[np.float64], first: int) -> Integers:
+def answers_of(paths: Floats, first: int) -> Integers:
     """Return relative prices as a feed's answers, from the first one: rounded, at least 1.
 
     Raises RiskError for a price that is not a number, or beyond what a feed may answer.
     """
-    scaled = np.rint(paths * float(first))
+    scaled: Floats = np.rint(paths * float(first))
     if not (scaled < float(MAX_ANSWER)).all():
         raise RiskError(
             f"a path reaches {np.max(scaled):g} (limit: a number below {MAX_ANSWER:g}); check the "
@@ -45,7 +46,7 @@ def answers_of(paths: npt.NDArray[np.float64], first: int) -> Integers:
     return np.maximum(scaled, 1).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _count(triggers: Integers, answers: Integers, block: int) -> Counts:
     """Return at each step how many triggers are above the answer, a block of them at a time."""
     counts = np.zeros(answers.size, np.int64)
@@ -80,7 +81,7 @@ def newly(counts: Counts) -> Counts:
     return np.diff(reached, axis=-1, prepend=0)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _first_steps(triggers: Integers, answers: Integers, falls: bool, first: Steps) -> None:
     left, right = 0, triggers.size
     for step in range(answers.size):
@@ -122,7 +123,7 @@ class Survey:
         return Survey(np.concatenate((self.newly, other.newly)), self.hits + other.hits)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _survey(triggers: Integers, answers: Integers, falls: bool) -> tuple[Counts, Steps]:
     found = np.zeros(answers.shape, np.int64)
     hits = np.zeros(triggers.size, np.int32)
