@@ -64,37 +64,24 @@ def _check(barrier: float, time: float, volatility: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kou:
-    """Double-exponential jumps: `rate` a year, upward with probability `up`.
+    """A diffusion with double-exponential jumps: `jumps` a year, upward with probability `up`.
 
-    Logarithms of upward and downward jumps are exponential with means 1 / rise and 1 / fall; `rise`
-    must be above 1, or the expected price is infinite.
+    The logarithms of upward and downward jumps are exponential with means `up_mean`, which must be
+    below 1, or the expected price is infinite, and `down_mean`.
     """
 
     volatility: float
-    rate: float
+    jumps: float
     up: float
-    rise: float
-    fall: float
+    up_mean: float
+    down_mean: float
     drift: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not (
-            self.volatility > 0
-            and self.rate >= 0
-            and 0 <= self.up <= 1
-            and self.rise > 1
-            and self.fall > 0
-        ):
-            raise RiskError(
-                f"{self}: volatility and fall must be above 0, rate at least 0, up from 0 to 1, "
-                "rise above 1"
-            )
-
     @property
-    def slope(self) -> float:
-        """The logarithm's drift between jumps, jumps compensated."""
-        mean = self.up * self.rise / (self.rise - 1) + (1 - self.up) * self.fall / (self.fall + 1)
-        return self.drift - self.volatility**2 / 2 - self.rate * (mean - 1)
+    def growth(self) -> float:
+        """The logarithm's drift between jumps, a year."""
+        jump = self.up / (1 - self.up_mean) + (1 - self.up) / (1 + self.down_mean) - 1
+        return self.drift - self.volatility**2 / 2 - self.jumps * jump
 
 
 def kou_hit_transform(barrier: float, kou: Kou, frequency: complex) -> complex:
@@ -104,12 +91,13 @@ def kou_hit_transform(barrier: float, kou: Kou, frequency: complex) -> complex:
     where the frequency's real part is above 0.
     """
     level, down = abs(log(barrier)), barrier < 1
-    slope, up = (-kou.slope, 1 - kou.up) if down else (kou.slope, kou.up)
-    rise, fall = (kou.fall, kou.rise) if down else (kou.rise, kou.fall)
+    slope, up = (-kou.growth, 1 - kou.up) if down else (kou.growth, kou.up)
+    means = (kou.down_mean, kou.up_mean) if down else (kou.up_mean, kou.down_mean)
+    rise, fall = 1 / means[0], 1 / means[1]
     # G(x) - frequency times (rise - x)(fall + x): a quartic.
     poles = np.polymul([-1.0, rise], [1.0, fall])
-    diffusion = np.array([kou.volatility**2 / 2, slope, -kou.rate - frequency])
-    jumps = kou.rate * (
+    diffusion = np.array([kou.volatility**2 / 2, slope, -kou.jumps - frequency])
+    jumps = kou.jumps * (
         up * rise * np.array([1.0, fall]) + (1 - up) * fall * np.array([-1.0, rise])
     )
     roots = np.roots(np.polyadd(np.polymul(diffusion, poles), jumps))
@@ -159,13 +147,19 @@ def gbm_shortfall(
 
 @dataclass(frozen=True, slots=True)
 class Merton:
-    """Log-normal jumps: `rate` a year, their logarithms normal with a mean and a deviation."""
+    """A diffusion with normal jumps of the logarithm: `jumps` a year, of a mean and a deviation."""
 
     volatility: float
-    rate: float
-    mean: float
-    deviation: float
+    jumps: float
+    jump_mean: float
+    jump_sd: float
     drift: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        """The logarithm's drift between jumps, a year."""
+        jump = exp(self.jump_mean + self.jump_sd**2 / 2) - 1
+        return self.drift - self.volatility**2 / 2 - self.jumps * jump
 
 
 def merton_shortfall(debt: float, backing: float, time: float, merton: Merton) -> float:
@@ -173,12 +167,11 @@ def merton_shortfall(debt: float, backing: float, time: float, merton: Merton) -
 
     Merton (1976), equation 16.
     """
-    growth = exp(merton.mean + merton.deviation**2 / 2)
-    expected = merton.rate * time
+    expected = merton.jumps * time
     total = 0.0
     for jumps in range(int(poisson.ppf(_MOST_JUMPS, expected)) + 1):
-        volatility = sqrt(merton.volatility**2 + jumps * merton.deviation**2 / time)
-        drift = merton.drift - merton.rate * (growth - 1) + jumps * log(growth) / time
-        put = gbm_shortfall(debt, backing, time, volatility, drift)
+        variance = merton.volatility**2 + jumps * merton.jump_sd**2 / time
+        drift = merton.growth + variance / 2 + jumps * merton.jump_mean / time
+        put = gbm_shortfall(debt, backing, time, sqrt(variance), drift)
         total += float(poisson.pmf(jumps, expected)) * put
     return total
