@@ -1,0 +1,115 @@
+"""A policy that trades a position back to a leverage, and what that costs.
+
+Floats: a position of equity 1 in the numeraire that its other side stands still in: the asset for
+a long, the collateral for a short. Leverage is collateral over equity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ringfence.math.fixed_point import WAD
+from ringfence.risk.errors import RiskError
+from ringfence.risk.market import RiskMarket
+from ringfence.risk.stepper import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Trade back to `target` when leverage is off by more than `band`, a part of the target.
+
+    `fee` and `slippage` are parts of what is traded.
+    """
+
+    target: float
+    band: float
+    fee: float = 0.0
+    slippage: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """What a trade costs, a part of it."""
+        return self.fee + self.slippage
+
+    def check(self, market: RiskMarket) -> None:
+        """Raise RiskError where the market does not open the target, or trades eat the equity."""
+        most, costs = WAD / (WAD - market.initial_ltv), 1 - market.liquidation_ltv
+        if not 1 <= self.target <= most * (1 + 1e-12):
+            raise RiskError(
+                f"a target of {self.target:g} (limits 1 and {most:.4g}, from the initial LTV); "
+                "choose one between"
+            )
+        if self.band < 0 or self.fee < 0 or not 0 <= self.cost < costs:
+            raise RiskError(
+                f"band {self.band}, fee {self.fee}, slippage {self.slippage}: none may be below 0, "
+                f"and fee and slippage must be below {costs:.4g} together, or a trade at the "
+                "liquidation LTV would cost all that is left"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalanced:
+    """What the policy did, one entry a path; values are parts of the first equity.
+
+    liquidated: bool, at the end of a step, before the policy could trade; the position then counts
+    with what it was worth there, bonus and cut not taken off. trades: int64. traded, paid and
+    equity: float64, what was traded, what that cost, what is left, at least 0.
+    """
+
+    liquidated: npt.NDArray[np.bool_]
+    trades: npt.NDArray[np.int64]
+    traded: Floats
+    paid: Floats
+    equity: Floats
+
+    @classmethod
+    def join(cls, parts: Sequence[Rebalanced]) -> Rebalanced:
+        """Return what was done in all of the batches, in their order."""
+        return cls(
+            np.concatenate([one.liquidated for one in parts]),
+            np.concatenate([one.trades for one in parts]),
+            np.concatenate([one.traded for one in parts]),
+            np.concatenate([one.paid for one in parts]),
+            np.concatenate([one.equity for one in parts]),
+        )
+
+
+def traded_to(collateral: Floats, debt: Floats, policy: Policy) -> Floats:
+    """Return what is sold, or below 0 bought, to come to the target, its cost paid from it.
+
+    Selling s leaves collateral - s and debt - s * (1 - cost); buying b on credit leaves
+    collateral + b * (1 - cost) and debt + b.
+    """
+    excess = collateral - policy.target * (collateral - debt)
+    selling = excess / (1 - policy.target * policy.cost)
+    buying = excess / (1 - policy.cost + policy.target * policy.cost)
+    return np.asarray(np.where(excess > 0, selling, buying))
+
+
+def rebalance(market: RiskMarket, policy: Policy, paths: Floats) -> Rebalanced:
+    """Return what the policy does from its target on, looking once a step; paths [path, step].
+
+    Raises RiskError for a policy that the market does not allow.
+    """
+    policy.check(market)
+    count, cost = len(paths), policy.cost
+    collateral, debt = np.full(count, policy.target), np.full(count, policy.target - 1)
+    liquidated, trades = np.zeros(count, bool), np.zeros(count, np.int64)
+    traded = np.zeros(count)
+    for step in range(1, paths.shape[1]):
+        way = np.where(liquidated, 1.0, paths[:, step] / paths[:, step - 1])
+        collateral, debt = (collateral * way, debt) if market.falls else (collateral, debt * way)
+        liquidated |= debt > collateral * market.liquidation_ltv
+        off = np.abs(collateral - policy.target * (collateral - debt))
+        acts = ~liquidated & (off > policy.band * policy.target * (collateral - debt))
+        sold = np.where(acts, traded_to(collateral, debt, policy), 0.0)
+        collateral = collateral - np.where(sold > 0, sold, sold * (1 - cost))
+        debt = debt - np.where(sold > 0, sold * (1 - cost), sold)
+        trades += acts
+        traded += np.abs(sold)
+    equity = np.maximum(collateral - debt, 0.0)
+    return Rebalanced(liquidated, trades, traded, traded * cost, equity)
