@@ -32,7 +32,7 @@ def test_traded_to__any_leverage__comes_to_the_target_and_pays_the_cost(collater
 @pytest.mark.parametrize("market", [LONG, SHORT], ids=["long", "short"])
 def test_rebalance__random_paths__is_a_plain_loop_s(market: RiskMarket) -> None:
     rng = np.random.default_rng(2)
-    logs = rng.normal(0, 0.07, (50, 60))
+    logs = rng.normal(0, 0.12, (50, 60))
     logs[:, 0] = 0
     paths = np.exp(np.cumsum(logs, axis=1))
     run = rebalance(market, POLICY, paths)
