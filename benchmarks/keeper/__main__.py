@@ -17,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.keeper.figures import Figure
+from benchmarks.figures import Figure
 from benchmarks.keeper.ground import lay
 from benchmarks.keeper.measure import VAULTS, measure
 
@@ -38,9 +38,8 @@ def _table(figures: list[Figure]) -> Table:
     for heading in ("measured", "target", ""):
         table.add_column(heading, justify="right")
     for one in figures:
-        target = "" if one.target is None else f"<= {one.text(one.target)}"
         verdict = "" if one.target is None else "[bold red]missed[/]" if one.missed else "met"
-        table.add_row(one.name, one.text(one.value), target, verdict)
+        table.add_row(one.name, one.text(one.value), one.bound, verdict)
     return table
 
 

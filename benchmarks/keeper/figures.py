@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure; `target` is the most it may be, None for one that is only told."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-
-    @property
-    def missed(self) -> bool:
-        """Return whether it is beyond its target."""
-        return self.target is not None and self.value > self.target
-
-    def text(self, value: float) -> str:
-        """Return a value in the figure's unit."""
-        return f"{value:,.0f} {self.unit}" if value >= 1_000 else f"{value:,.3g} {self.unit}"
+from benchmarks.figures import Figure
 
 
 def p95(samples: Sequence[float]) -> float:

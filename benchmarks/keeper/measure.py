@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks.figures import Figure
 from benchmarks.keeper import memory
 from benchmarks.keeper.crowd import crowd
-from benchmarks.keeper.figures import Figure, of_times
+from benchmarks.keeper.figures import of_times
 from benchmarks.keeper.ground import Ground, spread
 from benchmarks.keeper.hand import Hand, at_work
 from ringfence.evm import Contract

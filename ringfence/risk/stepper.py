@@ -7,7 +7,7 @@ extreme. All are pure: give slices of the paths to a `concurrent.futures.Executo
 
 triggers: int64 [position]; answers: int64 [step] or [path, step], 1 or more; `falls` as in the
 market: liquidatable iff answer < trigger, in a short iff answer > trigger. Nothing but the triggers
-and int32s is held: at most 16 bytes a position.
+and one int32 is held: 12 bytes a position.
 """
 
 from __future__ import annotations
@@ -47,16 +47,36 @@ def answers_of(paths: Floats, first: int) -> Integers:
 
 
 @njit(cache=True, nogil=True)
-def _count(triggers: Integers, answers: Integers, block: int) -> Counts:
-    """Return at each step how many triggers are above the answer, a block of them at a time."""
+def _count(triggers: Integers, answers: Integers) -> Counts:
+    """Return at each step how many triggers are above the answer, step by step."""
     counts = np.zeros(answers.size, np.int64)
-    for start in range(0, triggers.size, block):
-        part = triggers[start : start + block]
-        for step in range(answers.size):
-            answer, above = answers[step], 0
+    for step in range(answers.size):
+        answer, above = answers[step], 0
+        for position in range(triggers.size):
+            above += triggers[position] > answer
+        counts[step] = above
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def _count_blocked(triggers: Integers, answers: Integers) -> Counts:
+    """Return the same for a multiple of four steps: four at a time, a block of triggers in all."""
+    counts = np.zeros(answers.size, np.int64)
+    for start in range(0, triggers.size, BLOCK):
+        part = triggers[start : start + BLOCK]
+        for step in range(0, answers.size, 4):
+            one, two, three, four = answers[step : step + 4]
+            first = second = third = fourth = 0
             for position in range(part.size):
-                above += part[position] > answer
-            counts[step] += above
+                at = part[position]
+                first += at > one
+                second += at > two
+                third += at > three
+                fourth += at > four
+            counts[step] += first
+            counts[step + 1] += second
+            counts[step + 2] += third
+            counts[step + 3] += fourth
     return counts
 
 
@@ -66,10 +86,12 @@ def count(triggers: Integers, answers: Integers, *, falls: bool, blocked: bool =
     Every trigger is compared with every answer, in any order of either. `blocked` takes all steps
     for some positions, then for the next: triggers come from memory once a path, not once a step.
     """
-    block = BLOCK if blocked else max(triggers.size, 1)
-    if falls:
-        return np.asarray(_count(triggers, answers, block))
-    return np.asarray(triggers.size - _count(triggers, answers - 1, block))
+    above = answers if falls else answers - 1
+    if blocked:
+        counts = _count_blocked(triggers, np.pad(above, (0, -above.size % 4)))[: above.size]
+    else:
+        counts = _count(triggers, above)
+    return np.asarray(counts if falls else triggers.size - counts)
 
 
 def newly(counts: Counts) -> Counts:
@@ -127,19 +149,26 @@ class Survey:
 def _survey(triggers: Integers, answers: Integers, falls: bool) -> tuple[Counts, Steps]:
     found = np.zeros(answers.shape, np.int64)
     hits = np.zeros(triggers.size, np.int32)
-    first = np.empty(triggers.size, np.int32)
     for path in range(answers.shape[0]):
-        _first_steps(triggers, answers[path], falls, first)
-        for position in range(triggers.size):
-            if first[position] != NEVER:
-                hits[position] += 1
-                found[path, first[position]] += 1
+        left, right = 0, triggers.size
+        for step in range(answers.shape[1]):
+            answer = answers[path, step]
+            if falls:
+                while right > 0 and triggers[right - 1] > answer:
+                    right -= 1
+                    hits[right] += 1
+                    found[path, step] += 1
+            else:
+                while left < triggers.size and triggers[left] < answer:
+                    hits[left] += 1
+                    found[path, step] += 1
+                    left += 1
     return found, hits
 
 
 def survey(triggers: Integers, answers: Integers, *, falls: bool) -> Survey:
     """Return what each of the paths does to sorted, rising triggers; answers: int64 [path, step].
 
-    Finds the first step of every position in every path, so that it costs positions times paths.
+    Costs the steps, and the positions that each path makes liquidatable.
     """
     return Survey(*_survey(triggers, answers, falls))

@@ -1,0 +1,1 @@
+"""How fast the risk engine is, beside what memory allows."""
