@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from benchmarks.keeper.crowd import crowd
 from benchmarks.keeper.figures import of_times
 from benchmarks.keeper.ground import Ground, spread
 from benchmarks.keeper.hand import Hand, at_work
+from benchmarks.run import Tell
 from ringfence.evm import Contract
 from ringfence.keeper.act.policy import MAX_TARGETS
 from ringfence.keeper.service import Beat
@@ -31,8 +32,6 @@ _START = Fraction(925, 1_000)
 _STEP = Fraction(15, 10_000)
 _LIMIT = Fraction(86, 100)
 _SAFE = Fraction(55, 100)
-
-Tell = Callable[[str], None]
 
 
 def price_after(steps: Fraction | int) -> Fraction:
