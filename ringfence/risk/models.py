@@ -1,0 +1,84 @@
+"""The price models that are shipped, by name, and the words for one on a command line.
+
+The Student-t and the GARCH are fits to daily returns of ether. The other models are what they say
+of the same days: `gbm` has that Student-t's variance; `merton` and `kou` are the likeliest of their
+kind for its 3,000 middle quantiles, eight years of days; `hawkes` has Merton's jumps, half of them
+brought by others with a half-life of 6 hours, which is an assumption. None has a drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from math import sqrt
+from typing import TypeVar
+
+from ringfence.risk.clusters import GarchT, Hawkes, StudentT
+from ringfence.risk.errors import RiskError
+from ringfence.risk.paths import DAY, YEAR, Gbm, Kou, Merton, PriceModel
+from ringfence.risk.stress import stress_days
+
+Parametric = Gbm | StudentT | GarchT | Merton | Kou | Hawkes
+
+_NU, _SCALE = 2.86, 0.0282
+_DAY_VARIANCE = _SCALE**2 * _NU / (_NU - 2)
+
+DEFAULTS: dict[str, Parametric] = {
+    "gbm": Gbm(volatility=round(sqrt(_DAY_VARIANCE * YEAR / DAY), 3)),
+    "student-t": StudentT(_NU, _SCALE),
+    "garch-t": GarchT(0.5175, 0.107, 0.890, 3.33, variance=round(_DAY_VARIANCE * 1e4, 1)),
+    "merton": Merton(0.562, 66.7, 0, 0.0869),
+    "kou": Kou(0.522, 127, 0.5, 0.0462, 0.0462),
+    "hawkes": Hawkes(0.562, 33.35, 0.5, 6, 0, 0.0869),
+}
+
+DEFAULT_MODELS: dict[str, PriceModel] = dict(DEFAULTS)
+
+STRESS = "stress"
+
+T = TypeVar("T")
+
+
+def parse_model(text: str) -> PriceModel:
+    """Return the model that a text names; raise RiskError where it names none.
+
+    "gbm", "gbm:volatility=0.9,drift=0.1" (what is left out is the default model's), or
+    "stress:2020-03-12".
+
+    >>> parse_model("gbm:volatility=0.9")
+    Gbm(volatility=0.9, drift=0.0)
+    """
+    name, _colon, rest = text.strip().partition(":")
+    if name == STRESS:
+        return _known("stress day", rest, stress_days())
+    default = _known("model", name, DEFAULTS)
+    names = [field.name for field in fields(default)]
+    given: dict[str, float] = {}
+    for part in rest.split(",") if rest else []:
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            raise RiskError(f"{part!r} of {text!r} is not a parameter; write it as name=number")
+        if key not in names:
+            raise RiskError(f"{key!r} is not a parameter of {name}; it has {', '.join(names)}")
+        if key in given:
+            raise RiskError(f"{key} is given twice in {text!r}; leave one of them")
+        try:
+            given[key] = float(value)
+        except ValueError:
+            raise RiskError(f"{key} is {value!r}, not a number; write it as 0.9") from None
+    return replace(default, **given)
+
+
+def spell_model(model: Parametric) -> str:
+    """Return the text from which `parse_model` makes the model, to six digits.
+
+    >>> spell_model(Gbm(0.9))
+    'gbm:volatility=0.9,drift=0'
+    """
+    name = next(name for name, default in DEFAULTS.items() if type(default) is type(model))
+    return f"{name}:" + ",".join(f"{key}={value:.6g}" for key, value in asdict(model).items())
+
+
+def _known(kind: str, name: str, of: dict[str, T]) -> T:
+    if name not in of:
+        raise RiskError(f"{name!r} is not a {kind}; those known are {', '.join(of)}")
+    return of[name]
