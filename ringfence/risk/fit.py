@@ -20,7 +20,8 @@ from scipy.special import expit, ndtr
 
 from ringfence.risk.clusters import GarchT, StudentT
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import DAY, YEAR, Floats, Gbm, Kou, Merton, PriceModel
+from ringfence.risk.models import Parametric
+from ringfence.risk.paths import DAY, YEAR, Floats, Gbm, Kou, Merton
 
 LEAST = 100
 """Returns that a fit needs."""
@@ -50,7 +51,7 @@ class Fit:
     """A fitted model: `bic` (lower is better), and KS of returns, of residuals for GARCH."""
 
     name: str
-    model: PriceModel
+    model: Parametric
     log_likelihood: float
     parameters: int
     bic: float
@@ -79,7 +80,7 @@ def fit(returns: Floats, step_seconds: int) -> list[Fit]:
 
 def _scored(
     name: str,
-    model: PriceModel,
+    model: Parametric,
     log_likelihood: float,
     parameters: int,
     sample: Floats,
@@ -134,14 +135,17 @@ class _MertonLaw:
         self.deviations = np.sqrt(model.volatility**2 * years + count * model.jump_sd**2)
 
     def _scaled(self, values: Floats) -> Floats:
-        return (values[:, None] - self.means) / self.deviations
+        scaled: Floats = (values[:, None] - self.means) / self.deviations
+        return scaled
 
     def pdf(self, values: Floats) -> Floats:
         heights = self.weights / (self.deviations * sqrt(2 * pi))
-        return np.exp(-(self._scaled(values) ** 2) / 2) @ heights
+        density: Floats = np.exp(-(self._scaled(values) ** 2) / 2) @ heights
+        return density
 
     def cdf(self, values: Floats) -> Floats:
-        return ndtr(self._scaled(values)) @ self.weights
+        below: Floats = ndtr(self._scaled(values)) @ self.weights
+        return below
 
 
 class _KouLaw:

@@ -8,7 +8,7 @@ brought by others with a half-life of 6 hours, which is an assumption. None has 
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from math import sqrt
 from typing import TypeVar
 
@@ -65,7 +65,7 @@ def parse_model(text: str) -> PriceModel:
             given[key] = float(value)
         except ValueError:
             raise RiskError(f"{key} is {value!r}, not a number; write it as 0.9") from None
-    return replace(default, **given)
+    return type(default)(**{**asdict(default), **given})
 
 
 def spell_model(model: Parametric) -> str:

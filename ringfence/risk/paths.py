@@ -180,8 +180,9 @@ class Kou:
         returns = diffusion(rng, (paths, steps), years, self.volatility, self.growth)
 
         def sizes(count: int) -> Floats:
-            size = np.where(rng.random(count) < self.up, self.up_mean, -self.down_mean)
-            return size * rng.standard_exponential(count)
+            mean = np.where(rng.random(count) < self.up, self.up_mean, -self.down_mean)
+            size: Floats = mean * rng.standard_exponential(count)
+            return size
 
         add_jumps(rng, returns, self.jumps * years, sizes)
         return walk(returns)
