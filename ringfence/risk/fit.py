@@ -13,7 +13,6 @@ from math import ceil, log, pi, sqrt
 from typing import Protocol
 
 import numpy as np
-from arch.univariate import GARCH, ConstantMean, StudentsT
 from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr
@@ -108,6 +107,9 @@ def _student_t(returns: Floats, step_seconds: int) -> Fit:
 
 
 def _garch_t(returns: Floats) -> Fit:
+    # here, since it brings pandas and statsmodels: seconds that no other command should wait for
+    from arch.univariate import GARCH, ConstantMean, StudentsT
+
     percent = returns * _PERCENT
     model = ConstantMean(percent, volatility=GARCH(1, 0, 1), distribution=StudentsT())
     with warnings.catch_warnings():
