@@ -142,11 +142,11 @@ class _MertonLaw:
 
     def pdf(self, values: Floats) -> Floats:
         heights = self.weights / (self.deviations * sqrt(2 * pi))
-        density: Floats = np.exp(-(self._scaled(values) ** 2) / 2) @ heights
+        density: Floats = (np.exp(-(self._scaled(values) ** 2) / 2) * heights).sum(axis=1)
         return density
 
     def cdf(self, values: Floats) -> Floats:
-        below: Floats = ndtr(self._scaled(values)) @ self.weights
+        below: Floats = (ndtr(self._scaled(values)) * self.weights).sum(axis=1)
         return below
 
 
