@@ -22,7 +22,7 @@ Parametric = Gbm | StudentT | GarchT | Merton | Kou | Hawkes
 _NU, _SCALE = 2.86, 0.0282
 _DAY_VARIANCE = _SCALE**2 * _NU / (_NU - 2)
 
-DEFAULTS: dict[str, Parametric] = {
+DEFAULT_MODELS: dict[str, Parametric] = {
     "gbm": Gbm(volatility=round(sqrt(_DAY_VARIANCE * YEAR / DAY), 3)),
     "student-t": StudentT(_NU, _SCALE),
     "garch-t": GarchT(0.5175, 0.107, 0.890, 3.33, variance=round(_DAY_VARIANCE * 1e4, 1)),
@@ -30,8 +30,6 @@ DEFAULTS: dict[str, Parametric] = {
     "kou": Kou(0.522, 127, 0.5, 0.0462, 0.0462),
     "hawkes": Hawkes(0.562, 33.35, 0.5, 6, 0, 0.0869),
 }
-
-DEFAULT_MODELS: dict[str, PriceModel] = dict(DEFAULTS)
 
 STRESS = "stress"
 
@@ -50,7 +48,7 @@ def parse_model(text: str) -> PriceModel:
     name, _colon, rest = text.strip().partition(":")
     if name == STRESS:
         return _known("stress day", rest, stress_days())
-    default = _known("model", name, DEFAULTS)
+    default = _known("model", name, DEFAULT_MODELS)
     names = [field.name for field in fields(default)]
     given: dict[str, float] = {}
     for part in rest.split(",") if rest else []:
@@ -74,7 +72,7 @@ def spell_model(model: Parametric) -> str:
     >>> spell_model(Gbm(0.9))
     'gbm:volatility=0.9,drift=0'
     """
-    name = next(name for name, default in DEFAULTS.items() if type(default) is type(model))
+    name = next(name for name, default in DEFAULT_MODELS.items() if type(default) is type(model))
     return f"{name}:" + ",".join(f"{key}={value:.6g}" for key, value in asdict(model).items())
 
 

@@ -1,8 +1,8 @@
 """What a price model is, and those whose returns do not remember: diffusions, and jumps on them.
 
 Paths are relative prices: float64 [path, step], column 0 is 1.0. Everything random comes from the
-generator passed: the same seed gives the same bytes, and two models drawn from the same seed share
-their normals, which are drawn first (common random numbers).
+generator passed: the same seed gives the same bytes, and two models of one kind drawn from the same
+seed share their normals, which are drawn first (common random numbers).
 """
 
 from __future__ import annotations

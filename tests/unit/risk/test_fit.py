@@ -148,10 +148,9 @@ def test_fit__kou__law_is_that_of_its_jumps_summed() -> None:
     )
 
 
-@pytest.mark.parametrize("step", [3_600, 2 * DAY])
-def test_fit__other_steps__give_the_same_units(step: int) -> None:
+def test_fit__hours__give_the_same_units_and_no_garch() -> None:
     rng = np.random.default_rng(3)
-    days = step / DAY
+    step, days = 3_600, 1 / 24
     returns = stats.t(4, 0.001 * days, 0.03 * sqrt(days)).rvs(1_000, random_state=rng)
     found = {one.name: one.model for one in fit(returns, step)}
     student, gbm = found["student-t"], found["gbm"]

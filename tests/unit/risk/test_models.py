@@ -5,20 +5,20 @@ from scipy import stats
 from ringfence.risk.clusters import GarchT, StudentT
 from ringfence.risk.errors import RiskError
 from ringfence.risk.fit import fit
-from ringfence.risk.models import DEFAULT_MODELS, DEFAULTS, parse_model, spell_model
+from ringfence.risk.models import DEFAULT_MODELS, parse_model, spell_model
 from ringfence.risk.paths import DAY, Gbm, Kou, Merton
 from ringfence.risk.stress import stress_days
 
 
 def test_defaults__daily_fits__are_those_shipped() -> None:
-    assert DEFAULTS["student-t"] == StudentT(2.86, 0.0282)
-    assert DEFAULTS["garch-t"] == GarchT(0.5175, 0.107, 0.890, 3.33, variance=26.4)
+    assert DEFAULT_MODELS["student-t"] == StudentT(2.86, 0.0282)
+    assert DEFAULT_MODELS["garch-t"] == GarchT(0.5175, 0.107, 0.890, 3.33, variance=26.4)
 
 
 def test_defaults__gbm_and_garch__begin_with_the_student_ts_variance() -> None:
     daily = stats.t(2.86, scale=0.0282).var()
 
-    assert Gbm(round((365 * daily) ** 0.5, 3)) == DEFAULTS["gbm"]
+    assert Gbm(round((365 * daily) ** 0.5, 3)) == DEFAULT_MODELS["gbm"]
     assert round(daily * 1e4, 1) == 26.4
 
 
@@ -30,7 +30,7 @@ def test_defaults__merton_and_kou__are_the_likeliest_for_the_student_t() -> None
 
     assert isinstance(merton, Merton)
     assert isinstance(kou, Kou)
-    shipped = [DEFAULTS["merton"], DEFAULTS["kou"]]
+    shipped = [DEFAULT_MODELS["merton"], DEFAULT_MODELS["kou"]]
     assert [merton.volatility, merton.jumps, merton.jump_sd] == pytest.approx(
         [shipped[0].volatility, shipped[0].jumps, shipped[0].jump_sd], rel=0.01
     )
@@ -41,12 +41,12 @@ def test_defaults__merton_and_kou__are_the_likeliest_for_the_student_t() -> None
 
 @pytest.mark.parametrize("name", DEFAULT_MODELS)
 def test_parse_model__name_alone__is_the_default(name: str) -> None:
-    assert parse_model(name) == DEFAULTS[name]
+    assert parse_model(name) == DEFAULT_MODELS[name]
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", DEFAULT_MODELS)
 def test_spell_model__any_default__is_parsed_back(name: str) -> None:
-    assert parse_model(spell_model(DEFAULTS[name])) == DEFAULTS[name]
+    assert parse_model(spell_model(DEFAULT_MODELS[name])) == DEFAULT_MODELS[name]
 
 
 def test_parse_model__some_parameters__leaves_the_others_at_the_default() -> None:

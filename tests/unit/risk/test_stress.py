@@ -6,7 +6,7 @@ from ringfence.deploy.files import parse
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import DAY
 from ringfence.risk.stress import DayTable, Stress, StressTable, stress_days, stress_table
-from ringfence.sim.price_path import HOUR
+from ringfence.sim.price_path import HOUR, PathError
 
 # percent: what the day is known for, stated here once more so that the file cannot drift
 FIGURES = {
@@ -74,6 +74,11 @@ def test_stress_draw__longer_than_the_day__stands_still_after_it() -> None:
 def test_stress_draw__shorter_than_the_day__is_refused() -> None:
     with pytest.raises(RiskError, match="23 steps of 3600 s are 82800 s; a stress day needs"):
         stress_days()["2021-05-19"].draw(rng(), 1, 23, HOUR)
+
+
+def test_stress_draw__step_that_no_hour_holds__is_refused() -> None:
+    with pytest.raises(PathError, match="step is 5400 s; an hour must be a whole number of steps"):
+        stress_days()["2021-05-19"].draw(rng(), 1, 16, 5_400)
 
 
 def test_stress__waypoints_that_end_early__are_refused() -> None:
