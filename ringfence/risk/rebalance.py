@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.chances import Chance
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.stepper import Floats
@@ -75,6 +76,25 @@ class Rebalanced:
             np.concatenate([one.traded for one in parts]),
             np.concatenate([one.paid for one in parts]),
             np.concatenate([one.equity for one in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalancing:
+    """The policy's outcome: the chance of liquidation, and means over the paths of the rest."""
+
+    liquidation: Chance
+    trades: float
+    traded: float
+    paid: float
+    equity: float
+
+    @classmethod
+    def of(cls, run: Rebalanced) -> Rebalancing:
+        """Return the outcome of what was done."""
+        return cls(
+            Chance(int(run.liquidated.sum()), run.liquidated.size),
+            *(float(one.mean()) for one in (run.trades, run.traded, run.paid, run.equity)),
         )
 
 

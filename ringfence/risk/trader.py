@@ -8,19 +8,20 @@ in any process, and joined in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from ringfence.math.fixed_point import WAD
 from ringfence.math.health import backing_needed_up, debt_up, value_down
-from ringfence.risk.chances import Chance, Event
+from ringfence.risk.chances import Event
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.rebalance import Policy, Rebalanced, rebalance
+from ringfence.risk.rebalance import Policy, Rebalanced, Rebalancing, rebalance
 from ringfence.risk.stepper import NEVER, Floats, Steps, answers_of
 from ringfence.risk.trigger import Integers, trigger
 
@@ -142,33 +143,53 @@ def surviving_leverage(
     return np.asarray(1 / (1 - ltv), np.float64)
 
 
+def path_leverage(market: RiskMarket, answer: int, path: Floats) -> float:
+    """Return the largest leverage, opened at an answer, that one relative path never liquidates."""
+    answers = answers_of(path, answer)
+    worst = answers.min() if market.falls else answers.max()
+    return float(surviving_leverage(market, answer, int(worst)))
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The answers. Top-ups are collateral units by confidence; leverage by confidence too."""
+    """The answers.
+
+    Top-ups are collateral units, and they and the leverage by confidence; `paths_leverage` by the
+    names of single paths, such as stress days.
+    """
 
     call: Event
     liquidation: Event
     top_up_to_no_call: dict[float, int]
     top_up_to_no_liquidation: dict[float, int]
     leverage: dict[float, float]
-    rebalanced_liquidation: Chance | None
+    paths_leverage: dict[str, float]
+    rebalanced: Rebalancing | None
 
 
 def outlook(
-    market: RiskMarket, holding: Holding, answer: int, seen: Seen, step_seconds: int
+    market: RiskMarket,
+    holding: Holding,
+    answer: int,
+    seen: Seen,
+    step_seconds: int,
+    paths: Mapping[str, Floats] = MappingProxyType({}),
 ) -> Outlook:
-    """Return the answers from what was seen of a position that stands at an answer."""
+    """Return the answers from what was seen of a position that stands at an answer.
+
+    `paths` are single relative paths, by name.
+    """
     worst = {one: worst_answer(market, seen.worst, one) for one in CONFIDENCES}
     call, liquidation = (
         {one: top_up(market, holding, ltv, at) for one, at in worst.items()}
         for ltv in (market.initial_ltv, market.risk.liquidation_ltv)
     )
-    run = seen.rebalanced
     return Outlook(
         Event.of(seen.call, step_seconds),
         Event.of(seen.liquidation, step_seconds),
         call,
         liquidation,
         {one: float(surviving_leverage(market, answer, at)) for one, at in worst.items()},
-        None if run is None else Chance(int(run.liquidated.sum()), run.liquidated.size),
+        {name: path_leverage(market, answer, path) for name, path in paths.items()},
+        None if seen.rebalanced is None else Rebalancing.of(seen.rebalanced),
     )

@@ -166,7 +166,8 @@ def test_surviving_leverage__a_worst_answer__is_within_its_bound_of_the_contract
 def test_outlook__top_ups_and_leverage__hold_in_as_many_paths_as_told(market: RiskMarket) -> None:
     paths = walks(1_000, 25, 0.02)
     holding = opened(market, 4.5, margin(market), ANSWER)
-    told = outlook(market, holding, ANSWER, look(market, holding, ANSWER, paths, POLICY), 3_600)
+    seen = look(market, holding, ANSWER, paths, POLICY)
+    told = outlook(market, holding, ANSWER, seen, 3_600, {"first": paths[0], "last": paths[-1]})
     for confidence, added in told.top_up_to_no_liquidation.items():
         topped = Holding(holding.collateral + added, holding.scaled_debt)
         kept = look(market, topped, ANSWER, paths).liquidation == NEVER
@@ -176,5 +177,14 @@ def test_outlook__top_ups_and_leverage__hold_in_as_many_paths_as_told(market: Ri
         kept = look(market, smaller, ANSWER, paths).liquidation == NEVER
         assert kept.sum() >= confidence * 1_000
     assert told.top_up_to_no_call[0.95] > told.top_up_to_no_liquidation[0.95] > 0
-    assert told.rebalanced_liquidation is not None
-    assert told.rebalanced_liquidation.hits < told.liquidation.chance.hits
+    for name, path in (("first", paths[:1]), ("last", paths[-1:])):
+        for part, survives in ((1 - 1e-6, True), (1 + 1e-6, False)):
+            leverage = told.paths_leverage[name] * part
+            if leverage < 5:
+                one = opened(market, leverage, margin(market), ANSWER)
+                first = look(market, one, ANSWER, path).liquidation
+                assert (first == NEVER).all() == survives
+    assert told.rebalanced is not None
+    assert told.rebalanced.liquidation.hits < told.liquidation.chance.hits
+    assert seen.rebalanced is not None
+    assert told.rebalanced.paid == seen.rebalanced.paid.mean()
