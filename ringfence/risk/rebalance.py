@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.chances import Chance
@@ -98,16 +99,40 @@ class Rebalancing:
         )
 
 
-def traded_to(collateral: Floats, debt: Floats, policy: Policy) -> Floats:
+@njit(cache=True)
+def traded_to(collateral: float, debt: float, target: float, cost: float) -> float:
     """Return what is sold, or below 0 bought, to come to the target, its cost paid from it.
 
     Selling s leaves collateral - s and debt - s * (1 - cost); buying b on credit leaves
     collateral + b * (1 - cost) and debt + b.
     """
-    excess = collateral - policy.target * (collateral - debt)
-    selling = excess / (1 - policy.target * policy.cost)
-    buying = excess / (1 - policy.cost + policy.target * policy.cost)
-    return np.asarray(np.where(excess > 0, selling, buying))
+    excess = collateral - target * (collateral - debt)
+    if excess > 0:
+        return excess / (1 - target * cost)
+    return excess / (1 - cost + target * cost)
+
+
+@njit(cache=True)
+def _follow(
+    path: Floats, falls: bool, liquidation_ltv: float, target: float, band: float, cost: float
+) -> tuple[bool, int, float, float]:
+    """Return whether one path liquidates, the trades, what was traded, what is left."""
+    collateral, debt, trades, traded = target, target - 1, 0, 0.0
+    for step in range(1, path.size):
+        if falls:
+            collateral *= path[step] / path[step - 1]
+        else:
+            debt *= path[step] / path[step - 1]
+        if debt > collateral * liquidation_ltv:
+            return True, trades, traded, max(collateral - debt, 0.0)
+        equity = collateral - debt
+        if abs(collateral - target * equity) > band * target * equity:
+            sold = traded_to(collateral, debt, target, cost)
+            collateral -= sold if sold > 0 else sold * (1 - cost)
+            debt -= sold * (1 - cost) if sold > 0 else sold
+            trades += 1
+            traded += abs(sold)
+    return False, trades, traded, collateral - debt
 
 
 def rebalance(market: RiskMarket, policy: Policy, paths: Floats) -> Rebalanced:
@@ -116,20 +141,7 @@ def rebalance(market: RiskMarket, policy: Policy, paths: Floats) -> Rebalanced:
     Raises RiskError for a policy that the market does not allow.
     """
     policy.check(market)
-    count, cost = len(paths), policy.cost
-    collateral, debt = np.full(count, policy.target), np.full(count, policy.target - 1)
-    liquidated, trades = np.zeros(count, bool), np.zeros(count, np.int64)
-    traded = np.zeros(count)
-    for step in range(1, paths.shape[1]):
-        way = np.where(liquidated, 1.0, paths[:, step] / paths[:, step - 1])
-        collateral, debt = (collateral * way, debt) if market.falls else (collateral, debt * way)
-        liquidated |= debt > collateral * market.liquidation_ltv
-        off = np.abs(collateral - policy.target * (collateral - debt))
-        acts = ~liquidated & (off > policy.band * policy.target * (collateral - debt))
-        sold = np.where(acts, traded_to(collateral, debt, policy), 0.0)
-        collateral = collateral - np.where(sold > 0, sold, sold * (1 - cost))
-        debt = debt - np.where(sold > 0, sold * (1 - cost), sold)
-        trades += acts
-        traded += np.abs(sold)
-    equity = np.maximum(collateral - debt, 0.0)
-    return Rebalanced(liquidated, trades, traded, traded * cost, equity)
+    rules = market.falls, market.liquidation_ltv, policy.target, policy.band, policy.cost
+    runs = [_follow(path, *rules) for path in paths]
+    liquidated, trades, traded, equity = (np.array(column) for column in zip(*runs, strict=True))
+    return Rebalanced(liquidated, trades, traded, traded * policy.cost, equity)

@@ -19,7 +19,7 @@ POLICY = Policy(target=3.0, band=0.1, fee=0.003, slippage=0.002)
 @pytest.mark.parametrize("collateral", [2.4, 3.0, 4.5])
 def test_traded_to__any_leverage__comes_to_the_target_and_pays_the_cost(collateral: float) -> None:
     debt = collateral - 1.0
-    sold = float(traded_to(np.array([collateral]), np.array([debt]), POLICY)[0])
+    sold = traded_to(collateral, debt, POLICY.target, POLICY.cost)
     kept = 1 - POLICY.cost
     if sold > 0:
         left, owed = collateral - sold, debt - sold * kept
