@@ -1,0 +1,211 @@
+"""`ape run risk trader`: what a leveraged position of one market has before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from numpy.random import SeedSequence, default_rng
+from rich.console import Console
+from rich.table import Table
+
+from ringfence.deploy.units import show, to_units
+from ringfence.risk.chances import Chance, Event
+from ringfence.risk.errors import RiskError
+from ringfence.risk.market import FEED_DECIMALS, RiskMarket
+from ringfence.risk.models import parse_model
+from ringfence.risk.paths import DAY, PriceModel
+from ringfence.risk.rebalance import Policy
+from ringfence.risk.stress import stress_days
+from ringfence.risk.trader import Holding, Outlook, Seen, look, opened, outlook
+from ringfence.risk.trigger import trigger
+from scripts._node import one_line_errors
+from scripts._risk_setup import counting, read_market
+
+BATCH = 500
+"""Paths a task: the same ones whatever the number of them."""
+
+
+def _seen(
+    market: RiskMarket, holding: Holding, answer: int, policy: Policy, model: PriceModel,
+    paths: int, steps: int, step: int, seed: int, *, quiet: bool,
+) -> Seen:  # fmt: skip
+    """Draw paths batch by batch, and look at each."""
+    parts: list[Seen] = []
+    with counting(paths, quiet=quiet) as told:
+        for number, task in enumerate(SeedSequence(seed).spawn(-(-paths // BATCH))):
+            count = min(BATCH, paths - number * BATCH)
+            drawn = model.draw(default_rng(task), count, steps, step)
+            parts.append(look(market, holding, answer, drawn, policy))
+            told(number * BATCH + count)
+    return Seen.join(parts)
+
+
+def _time(seconds: int) -> str:
+    days, left = divmod(seconds, DAY)
+    return f"{days} d {left / 3_600:.1f} h" if days else f"{left / 3_600:.1f} h"
+
+
+def _chance(chance: Chance) -> str:
+    low, high = chance.interval()
+    return f"{chance.value:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _times(event: Event) -> str:
+    return ", ".join(map(_time, event.seconds)) or "never seen"
+
+
+def _rows(found: Outlook, decimals: int, symbol: str) -> Iterable[tuple[str, str]]:
+    """Yield what people read: a question, its answer."""
+    yield "margin call (above the initial LTV)", _chance(found.call.chance)
+    yield "time to it: a tenth, half, nine tenths", _times(found.call)
+    yield "liquidation", _chance(found.liquidation.chance)
+    yield "time to it: a tenth, half, nine tenths", _times(found.liquidation)
+    for words, amounts in (
+        ("no call", found.top_up_to_no_call),
+        ("no liquidation", found.top_up_to_no_liquidation),
+    ):
+        for confidence, units in amounts.items():
+            yield f"top-up for {words}, {confidence:.0%}", f"{show(units, decimals)} {symbol}"
+    for confidence, leverage in found.leverage.items():
+        yield f"leverage that survives, {confidence:.0%}", f"{leverage:.2f}x"
+    for day, leverage in found.paths_leverage.items():
+        yield f"leverage that survives {day}", f"{leverage:.2f}x"
+    run = found.rebalanced
+    if run is not None:
+        yield "rebalanced: liquidation", _chance(run.liquidation)
+        yield "rebalanced: trades, traded", f"{run.trades:.1f}, {run.traded:.1%} of the equity"
+        yield "rebalanced: cost", f"{run.paid:.2%} of the equity"
+        yield "rebalanced: equity left, mean", f"{run.equity:.1%}"
+
+
+def _event(event: Event) -> dict[str, object]:
+    return {**_part(event.chance), "seconds": event.seconds}
+
+
+def _part(chance: Chance) -> dict[str, object]:
+    low, high = chance.interval()
+    return {
+        "hits": chance.hits,
+        "paths": chance.paths,
+        "value": chance.value,
+        "low": low,
+        "high": high,
+    }
+
+
+def _data(found: Outlook) -> dict[str, object]:
+    run = found.rebalanced
+    return {
+        "margin_call": _event(found.call),
+        "liquidation": _event(found.liquidation),
+        "top_up_to_no_call": found.top_up_to_no_call,
+        "top_up_to_no_liquidation": found.top_up_to_no_liquidation,
+        "leverage": found.leverage,
+        "stress_leverage": found.paths_leverage,
+        "rebalanced": run
+        and {
+            "liquidation": _part(run.liquidation),
+            "trades": run.trades,
+            "traded": run.traded,
+            "paid": run.paid,
+            "equity": run.equity,
+        },
+    }
+
+
+@click.command()
+@click.argument("market_file", type=click.Path(path_type=Path))
+@click.option("--leverage", type=float, required=True, help="Collateral over equity.")
+@click.option("--price", type=Decimal, required=True, help="Of what moves, in dollars.")
+@click.option(
+    "--margin", type=Decimal, default=Decimal(1), show_default=True, help="Whole collateral."
+)
+@click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
+@click.option(
+    "--model", default="student-t", show_default=True, help="Prices' law, as gbm:volatility=0.9."
+)
+@click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@click.option(
+    "--step", type=click.IntRange(1), default=600, show_default=True, help="Seconds a step."
+)
+@click.option("--paths", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--band",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Rebalance when leverage is so far off, a part.",
+)
+@click.option("--fee", type=float, default=0.0005, show_default=True, help="Of a trade, a part.")
+@click.option(
+    "--slippage", type=float, default=0.001, show_default=True, help="Of a trade, a part."
+)
+@click.option(
+    "--chain",
+    type=click.Path(path_type=Path),
+    default=Path("markets/chains/1.toml"),
+    show_default=True,
+    help="Chain file that knows the tokens.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@one_line_errors
+def trader(
+    market_file: Path, leverage: float, price: Decimal, margin: Decimal, short: bool, model: str,
+    days: float, step: int, paths: int, seed: int, band: float, fee: float, slippage: float,
+    chain: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Say what a position may meet: calls, liquidation, top-ups, leverage, rebalancing."""
+    file, market = read_market(market_file, chain, short=short)
+    law, steps = parse_model(model), round(days * DAY / step)
+    answer = int(price.scaleb(FEED_DECIMALS))
+    if answer < 1 or steps < 1:
+        raise RiskError(f"a price of {price} and {steps} steps: neither may be 0; raise them")
+    units = to_units(margin, market.collateral_decimals)
+    holding = opened(market, leverage, units, answer)
+    policy = Policy(leverage, band, fee, slippage)
+    seen = _seen(market, holding, answer, policy, law, paths, steps, step, seed, quiet=as_json)
+    crashes = {
+        day: one.draw(default_rng(seed), 1, DAY // 60, 60) for day, one in stress_days().items()
+    }
+    found = outlook(market, holding, answer, seen, step, crashes)
+    at = trigger(
+        market,
+        holding.collateral,
+        holding.scaled_debt,
+        holding.debt_index,
+        market.risk.liquidation_ltv,
+    )
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "market": market.id,
+                    "model": model,
+                    "seed": seed,
+                    "steps": steps,
+                    "step_seconds": step,
+                    "trigger": at,
+                    **_data(found),
+                },
+                indent=2,
+            )
+        )
+        return
+    console = Console(highlight=False)
+    symbols = file.file.collateral, file.file.asset
+    console.print(
+        f"{market.id}: {show(holding.collateral, market.collateral_decimals)} {symbols[0]}, owing "
+        f"{show(holding.debt, market.asset_decimals)} {symbols[1]}; liquidatable "
+        f"{'below' if market.falls else 'above'} {show(at, FEED_DECIMALS)}",
+        soft_wrap=True,
+    )
+    console.print(f"{model}, {paths:,} paths of {steps:,} steps, {step} s apart, seed {seed}")
+    table = Table("question", "answer")
+    for question, answered in _rows(found, market.collateral_decimals, symbols[0]):
+        table.add_row(question, answered)
+    console.print(table)
