@@ -7,7 +7,6 @@ relative price other than 1, hit from above when below 1, else from below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb, copysign, exp, log, pi, sqrt
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.special import log_ndtr, ndtr  # type: ignore[import-untyped]
 from scipy.stats import poisson  # type: ignore[import-untyped]
 
 from ringfence.risk.errors import RiskError
+from ringfence.risk.paths import Kou, Merton
 
 BETA = 0.5826
 """-zeta(1/2) / sqrt(2 pi): how far discrete monitoring moves a barrier, step deviations."""
@@ -60,28 +60,6 @@ def _check(barrier: float, time: float, volatility: float) -> None:
             f"barrier {barrier}, time {time}, volatility {volatility}: all must be above 0 and the "
             "barrier other than 1, where the price starts"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Kou:
-    """A diffusion with double-exponential jumps: `jumps` a year, upward with probability `up`.
-
-    The logarithms of upward and downward jumps are exponential with means `up_mean`, which must be
-    below 1, or the expected price is infinite, and `down_mean`.
-    """
-
-    volatility: float
-    jumps: float
-    up: float
-    up_mean: float
-    down_mean: float
-    drift: float = 0.0
-
-    @property
-    def growth(self) -> float:
-        """The logarithm's drift between jumps, a year."""
-        jump = self.up / (1 - self.up_mean) + (1 - self.up) / (1 + self.down_mean) - 1
-        return self.drift - self.volatility**2 / 2 - self.jumps * jump
 
 
 def kou_hit_transform(barrier: float, kou: Kou, frequency: complex) -> complex:
@@ -143,23 +121,6 @@ def gbm_shortfall(
     forward = backing * exp(drift * time)
     near = log(debt / forward) / spread
     return float(debt * ndtr(near + spread / 2) - forward * ndtr(near - spread / 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Merton:
-    """A diffusion with normal jumps of the logarithm: `jumps` a year, of a mean and a deviation."""
-
-    volatility: float
-    jumps: float
-    jump_mean: float
-    jump_sd: float
-    drift: float = 0.0
-
-    @property
-    def growth(self) -> float:
-        """The logarithm's drift between jumps, a year."""
-        jump = exp(self.jump_mean + self.jump_sd**2 / 2) - 1
-        return self.drift - self.volatility**2 / 2 - self.jumps * jump
 
 
 def merton_shortfall(debt: float, backing: float, time: float, merton: Merton) -> float:

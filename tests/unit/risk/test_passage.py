@@ -14,8 +14,6 @@ import pytest
 from ringfence.risk import passage
 from ringfence.risk.errors import RiskError
 from ringfence.risk.passage import (
-    Kou,
-    Merton,
     gbm_hit,
     gbm_hit_monitored,
     gbm_shortfall,
@@ -23,6 +21,7 @@ from ringfence.risk.passage import (
     kou_hit_transform,
     merton_shortfall,
 )
+from ringfence.risk.paths import Kou, Merton
 
 Floats = npt.NDArray[np.float64]
 
