@@ -1,0 +1,47 @@
+"""Tasks that workers of any kind can import."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.random import Generator
+
+from ringfence.risk.work import Result, Task
+
+
+def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
+    time.sleep(given.get("seconds", 0))
+    return {"drawn": rng.standard_normal(4) * given["scale"]}
+
+
+def _noted(given: Mapping[str, Any], rng: Generator) -> Result:
+    """Draw, and leave a note that it was done."""
+    with Path(given["notes"]).open("a") as notes:
+        notes.write(f"{given['scale']}\n")
+    return _draw(given, rng)
+
+
+def _dies(given: Mapping[str, Any], rng: Generator) -> Result:
+    """Kill its own process at one input; where `once` names a file, only until it is there."""
+    if given["scale"] == given["dies_at"]:
+        once = given.get("once")
+        if once is None or not Path(once).exists():
+            if once is not None:
+                Path(once).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _noted(given, rng)
+
+
+def _fails(given: Mapping[str, Any], rng: Generator) -> Result:
+    if given["scale"] == given["fails_at"]:
+        raise ZeroDivisionError("as told")
+    return _noted(given, rng)
+
+
+DRAW = Task("draw", 1, _draw)
+NOTED = Task("noted", 1, _noted)
+DIES = Task("dies", 1, _dies)
+FAILS = Task("fails", 1, _fails)
