@@ -1,0 +1,231 @@
+"""What lenders lose on many paths where liquidations do not move the price.
+
+A keeper sees a position that is due and acts `delay` steps later, if it has been due ever since and
+what is seized, sold at a discount, pays for the repayment and the cut. The contract's rules say
+what then moves: LIQ-4 stops at the target LTV and what is left of the position goes on, LIQ-5 sells
+all of it and writes off the rest of the debt. What is insolvent at the end of a path and has not
+been liquidated is written off too, at the last answer. The reserve takes losses before lenders do.
+
+Triggers and answers are exact integers until a position was liquidated; amounts are float64, whole
+assets. Interest is left out: a book is priced over days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from ringfence.risk.book import Book, Floats
+from ringfence.risk.errors import RiskError
+from ringfence.risk.liquidations import Terms, beta_of, is_insolvent, liquidate
+from ringfence.risk.market import RiskMarket
+from ringfence.risk.paths import PriceModel
+from ringfence.risk.stepper import answers_of
+from ringfence.risk.trigger import Integers
+from ringfence.risk.work import Result, Task
+
+_FIGURES = 6
+LENDER_LOSS, BAD_DEBT, PENDING, RESERVE_NEEDED, LIQUIDATED, REPAID = range(_FIGURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Keepers:
+    """How soon keepers act, steps after a position is due, and how far below the price they sell.
+
+    The discount is a part of one: a swap's fee and its slippage.
+    """
+
+    delay: int = 0
+    discount: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.delay < 0:
+            raise RiskError(f"delay is {self.delay} steps (limit 0); raise it")
+        if not 0 <= self.discount < 1:
+            raise RiskError(f"discount is {self.discount} (limits: 0, below 1); pass 0.01 for 1 %")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a book, float64 [path], whole assets; `liquidated` counts liquidations.
+
+    bad_debt: written off in all, `pending` of it at the end; lender_loss: what of it the reserve,
+    fed by the cuts, did not bear; reserve_needed: at the start, so that lenders lose nothing;
+    repaid: debt that keepers repaid.
+    """
+
+    lender_loss: Floats
+    bad_debt: Floats
+    pending: Floats
+    reserve_needed: Floats
+    liquidated: Floats
+    repaid: Floats
+
+    @classmethod
+    def of(cls, results: Iterable[Mapping[str, NDArray[Any]]]) -> Outcome:
+        """Return the outcomes of several tasks as one, in their order."""
+        parts = list(results)
+        return cls(*(np.concatenate([part[one.name] for part in parts]) for one in fields(cls)))
+
+
+class _Rules(NamedTuple):
+    terms: Terms
+    falls: bool
+    still: float
+    delay: int
+    discount: float
+
+
+def outcome(
+    market: RiskMarket, book: Book, answers: Integers, keepers: Keepers, reserve: float
+) -> Outcome:
+    """Return what becomes of a book on int64 answers [path, step]; the reserve in whole assets.
+
+    In a step the reserve meets losses before cuts. Every amount is within 1e-12 of the book's debt
+    of what the contract's integers give and, for each position and liquidation, eight times the
+    larger of an asset unit and what a collateral unit is worth; unless an answer lies within two
+    of a trigger that a liquidation left.
+    """
+    if answers.ndim != 2 or not answers.size or answers.min() < 1:
+        raise RiskError(f"answers are {answers.shape}; pass [path, step], all 1 or more")
+    sign = 1 if market.falls else -1
+    keys = sign * book.triggers
+    order = np.argsort(-keys, kind="stable")
+    terms = Terms.of(market.risk)
+    terms = terms._replace(min_debt=terms.min_debt / 10**market.asset_decimals)
+    rules = _Rules(terms, market.falls, float(market.still), keepers.delay, keepers.discount)
+    held, owed = book.collateral[order], book.debt[order]
+    return Outcome(*_outcome(answers, keys[order], held, owed, rules, float(reserve)))
+
+
+@njit(cache=True, nogil=True)
+def _outcome(
+    answers: Integers,
+    triggers: Integers,
+    collateral: Floats,
+    debt: Floats,
+    rules: _Rules,
+    reserve: float,
+) -> Floats:
+    """Return the figures [figure, path]; triggers and answers signed so that low is bad."""
+    paths, steps = answers.shape
+    figures = np.zeros((_FIGURES, paths))
+    keys, prices = np.empty(steps, np.int64), np.empty(steps)
+    lows = np.empty(steps, np.int64)
+    for path in range(paths):
+        for step in range(steps):
+            answer = answers[path, step]
+            keys[step] = answer if rules.falls else -answer
+            prices[step] = answer / rules.still if rules.falls else rules.still / answer
+            lows[step] = keys[step] if step == 0 else min(lows[step - 1], keys[step])
+        hits, gains = np.zeros(steps), np.zeros(steps)
+        for position in range(triggers.size):
+            if triggers[position] <= lows[-1]:
+                break
+            first = np.searchsorted(-lows, -triggers[position], side="right")
+            _follow(
+                keys, prices, first, triggers[position], collateral[position], debt[position],
+                rules, hits, gains, figures[:, path],
+            )  # fmt: skip
+        _absorb(hits, gains, reserve, figures[:, path])
+    return figures
+
+
+@njit(cache=True, nogil=True)
+def _follow(
+    keys: Integers,
+    prices: Floats,
+    first: int,
+    trigger: int,
+    collateral: float,
+    debt: float,
+    rules: _Rules,
+    hits: Floats,
+    gains: Floats,
+    figures: Floats,
+) -> None:
+    """Take a position from the first step at which it is due to the end of the path."""
+    since = -1
+    for step in range(first, keys.size):
+        if keys[step] >= trigger:
+            since = -1
+            continue
+        if since < 0:
+            since = step
+        if step - since < rules.delay or not _pays(collateral, debt, prices[step], rules):
+            continue
+        moved = liquidate(collateral, debt, prices[step], np.inf, rules.terms)
+        figures[LIQUIDATED] += 1
+        figures[REPAID] += moved.repaid
+        figures[BAD_DEBT] += moved.loss
+        hits[step] += max(moved.loss - moved.cut, 0.0)
+        gains[step] += max(moved.cut - moved.loss, 0.0)
+        collateral, debt, since = collateral - moved.seized, debt - moved.retired, -1
+        if debt <= 0.0:
+            return
+        trigger = _trigger(collateral, debt, rules)
+    if keys[-1] < trigger and is_insolvent(collateral, debt, prices[-1], rules.terms):
+        loss = liquidate(collateral, debt, prices[-1], np.inf, rules.terms).loss
+        figures[BAD_DEBT] += loss
+        figures[PENDING] += loss
+        hits[-1] += loss
+
+
+@njit(cache=True, nogil=True)
+def _pays(collateral: float, debt: float, price: float, rules: _Rules) -> bool:
+    """Return whether the sale of what is seized pays for the repayment and the cut."""
+    value, beta = collateral * price, rules.terms.beta_max
+    if debt < 2.0 * value:
+        beta = beta_of(debt / value, rules.terms)
+    return beta * (1.0 - rules.discount) >= 1.0 + (beta - 1.0) * rules.terms.reserve_cut
+
+
+@njit(cache=True, nogil=True)
+def _trigger(collateral: float, debt: float, rules: _Rules) -> int:
+    """Return the signed trigger of what a liquidation left."""
+    ratio = debt / (rules.terms.liquidation_ltv * collateral)
+    return ceil(ratio * rules.still) if rules.falls else ceil(-rules.still / ratio)
+
+
+@njit(cache=True, nogil=True)
+def _absorb(hits: Floats, gains: Floats, reserve: float, figures: Floats) -> None:
+    """Let the reserve bear a path's losses, step by step, before its cuts come in."""
+    level = 0.0
+    for step in range(hits.size):
+        reserve, level = reserve - hits[step], level - hits[step]
+        figures[LENDER_LOSS] += max(-reserve, 0.0)
+        figures[RESERVE_NEEDED] = max(figures[RESERVE_NEEDED], -level)
+        reserve, level = max(reserve, 0.0) + gains[step], level + gains[step]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What one task draws: so many paths of a model, from a first answer, against a book."""
+
+    market: RiskMarket
+    book: Book
+    model: PriceModel
+    first: int
+    keepers: Keepers
+    reserve: float
+    paths: int
+    steps: int
+    step_seconds: int
+
+
+def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
+    lot: Lot = given["lot"]
+    prices = lot.model.draw(rng, lot.paths, lot.steps, lot.step_seconds)
+    answers = answers_of(prices, lot.first)
+    found = outcome(lot.market, lot.book, answers, lot.keepers, lot.reserve)
+    return {one.name: getattr(found, one.name) for one in fields(found)}
+
+
+DRAW_LOSSES = Task("lender-loss", 1, _draw)
