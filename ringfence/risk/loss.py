@@ -159,9 +159,12 @@ def _follow(
             continue
         if since < 0:
             since = step
-        if step - since < rules.delay or not _pays(collateral, debt, prices[step], rules):
+        terms = rules.terms
+        if step - since < rules.delay or not pays(
+            collateral, debt, prices[step], rules.discount, terms
+        ):
             continue
-        moved = liquidate(collateral, debt, prices[step], np.inf, rules.terms)
+        moved = liquidate(collateral, debt, prices[step], np.inf, terms)
         figures[LIQUIDATED] += 1
         figures[REPAID] += moved.repaid
         figures[BAD_DEBT] += moved.loss
@@ -179,12 +182,12 @@ def _follow(
 
 
 @njit(cache=True, nogil=True)
-def _pays(collateral: float, debt: float, price: float, rules: _Rules) -> bool:
+def pays(collateral: float, debt: float, price: float, discount: float, terms: Terms) -> bool:
     """Return whether the sale of what is seized pays for the repayment and the cut."""
-    value, beta = collateral * price, rules.terms.beta_max
+    value, beta = collateral * price, terms.beta_max
     if debt < 2.0 * value:
-        beta = beta_of(debt / value, rules.terms)
-    return beta * (1.0 - rules.discount) >= 1.0 + (beta - 1.0) * rules.terms.reserve_cut
+        beta = beta_of(debt / value, terms)
+    return beta * (1.0 - discount) >= 1.0 + (beta - 1.0) * terms.reserve_cut
 
 
 @njit(cache=True, nogil=True)

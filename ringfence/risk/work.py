@@ -22,7 +22,7 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 AHEAD = 32
 """Tasks that may be under way or finished before the one whose turn it is."""
-CHECK_EVERY = 10.0
+CHECK_EVERY = 5.0
 """Seconds without a result after which the pool is looked at."""
 _DIGEST = hashlib.sha256().digest_size
 
@@ -73,7 +73,8 @@ def _plain(value: object) -> object:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return {"dtype": value.dtype.str, "shape": value.shape, "sha256": digest}
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        return {"type": name, "of": {one.name: getattr(value, one.name) for one in fields(value)}}
     raise TypeError(f"{type(value).__name__} is neither JSON, array nor dataclass")
 
 

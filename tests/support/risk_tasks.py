@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numpy.random import Generator
+from numpy.random import Generator, SeedSequence, default_rng
 
-from ringfence.risk.work import Result, Task
+from ringfence.risk.work import Result, Task, packed
+
+SEED = 42
 
 
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
@@ -45,3 +47,16 @@ DRAW = Task("draw", 1, _draw)
 NOTED = Task("noted", 1, _noted)
 DIES = Task("dies", 1, _dies)
 FAILS = Task("fails", 1, _fails)
+
+
+def expected(count: int) -> list[bytes]:
+    """Return what DRAW gives at scales 0, 1, ..., from streams that were spawned all at once."""
+    streams = SeedSequence(SEED).spawn(count)
+    return [
+        packed({"drawn": default_rng(stream).standard_normal(4) * scale})
+        for scale, stream in enumerate(streams)
+    ]
+
+
+def scales(count: int, **more: object) -> list[dict[str, object]]:
+    return [{"scale": scale, **more} for scale in range(count)]

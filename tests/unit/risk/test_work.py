@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.random import SeedSequence, default_rng
 
 from ringfence.risk.errors import RiskError
+from ringfence.risk.paths import Gbm, Merton
 from ringfence.risk.work import Cache, Processes, Task, canonical, packed, run_tasks
-from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED
-
-SEED = 42
+from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED, SEED, expected, scales
 
 
 @dataclass(frozen=True)
@@ -38,19 +36,6 @@ class Thread:
 
 
 THREAD = Thread()
-
-
-def expected(count: int) -> list[bytes]:
-    """Return what DRAW gives at scales 0, 1, ..., from streams that were spawned all at once."""
-    streams = SeedSequence(SEED).spawn(count)
-    return [
-        packed({"drawn": default_rng(stream).standard_normal(4) * scale})
-        for scale, stream in enumerate(streams)
-    ]
-
-
-def scales(count: int, **more: object) -> list[dict[str, object]]:
-    return [{"scale": scale, **more} for scale in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -142,6 +127,20 @@ def test_canonical__arrays__by_content() -> None:
     one = canonical({"x": np.arange(3)})
     assert one == canonical({"x": np.arange(6)[:3]})
     assert len({one, canonical({"x": np.arange(3.0)}), canonical({"x": np.arange(4)})}) == 3
+
+
+def test_canonical__dataclasses__by_type_and_fields() -> None:
+    forms = {canonical({"x": one}) for one in (Gbm(0.9), Gbm(0.8), Merton(0.9, 0, 0, 0), Twin(0.9))}
+    assert len(forms) == 4
+    assert canonical(Gbm(0.9)) in canonical({"x": Gbm(0.9)})
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What has the fields of a Gbm is not one."""
+
+    volatility: float
+    drift: float = 0.0
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, object()])

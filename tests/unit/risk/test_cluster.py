@@ -1,0 +1,134 @@
+"""Tasks on a real Dask scheduler with two workers, and what is said when they are gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from distributed import Client
+
+from ringfence.risk.cluster import Cluster
+from ringfence.risk.errors import RiskError
+from ringfence.risk.work import Cache, packed, run_tasks
+from tests.support.risk_tasks import DRAW, NOTED, SEED, expected, scales
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Dask:
+    """Processes of a test, each ended by its id."""
+
+    directory: Path
+    processes: list[subprocess.Popen[bytes]]
+
+    def start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", kind, "--host", "127.0.0.1", *options],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        return process
+
+    def scheduler(self) -> str:
+        """Start a scheduler on a free port and return its address."""
+        file = self.directory / "scheduler.json"
+        self.start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        deadline = time.monotonic() + 60
+        while not (file.exists() and '"address"' in file.read_text()):
+            assert time.monotonic() < deadline, "the scheduler did not start"
+            time.sleep(0.05)
+        return str(json.loads(file.read_text())["address"])
+
+    def worker(self, address: str) -> subprocess.Popen[bytes]:
+        return self.start(
+            "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
+            "--memory-limit", "0", "--local-directory", str(self.directory),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[Dask]:
+    running = Dask(tmp_path, [])
+    yield running
+    for process in running.processes:
+        process.kill()
+        process.wait()
+
+
+def wait_for_workers(address: str, count: int) -> None:
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(count, timeout=60)
+
+
+def test_run_tasks__one_of_two_workers_killed__same_bytes(dask: Dask) -> None:
+    address = dask.scheduler()
+    victim, _ = dask.worker(address), dask.worker(address)
+    wait_for_workers(address, 2)
+    inputs = scales(40, seconds=0.05)
+    work = run_tasks(DRAW, inputs, SEED, Cluster(address), print)
+    found = [packed(next(work)) for _ in range(5)]
+    victim.kill()
+    found += [packed(one) for one in work]
+    assert found == expected(40)
+
+
+def test_run_tasks__all_workers_killed__one_line_and_finished_work_is_kept(dask: Dask) -> None:
+    address = dask.scheduler()
+    victim = dask.worker(address)
+    wait_for_workers(address, 1)
+    cache = Cache(dask.directory / "cache", print)
+    inputs = scales(40, seconds=0.05, notes=str(dask.directory / "notes"))
+    work = run_tasks(NOTED, inputs, SEED, Cluster(address), print, cache)
+    first = [packed(next(work)) for _ in range(3)]
+    victim.kill()
+    with pytest.raises(RiskError, match=f"scheduler at {address} has no worker; start one"):
+        list(work)
+    kept = len(list(cache.directory.iterdir()))
+    assert kept >= 3
+    dask.worker(address)
+    wait_for_workers(address, 1)
+    work = run_tasks(NOTED, inputs, SEED, Cluster(address), print, cache)
+    found = [packed(one) for one in work]
+    assert found == expected(40)
+    assert found[:3] == first
+
+
+def test_run_tasks__scheduler_killed__one_line_with_its_address(dask: Dask) -> None:
+    address = dask.scheduler()
+    dask.worker(address)
+    wait_for_workers(address, 1)
+    said: list[str] = []
+    inputs = scales(40, seconds=0.05)
+    work = run_tasks(DRAW, inputs, SEED, Cluster(address, patience=1), said.append)
+    assert packed(next(work)) == expected(1)[0]
+    dask.processes[0].kill()
+    with pytest.raises(RiskError, match=f"no Dask scheduler answers at {address} within 1 s"):
+        list(work)
+    assert len(said) == 1
+
+
+def test_open__no_scheduler__one_line_with_its_address() -> None:
+    with (
+        pytest.raises(RiskError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9 "),
+        Cluster("tcp://127.0.0.1:9", patience=1).open(),
+    ):
+        pass
+
+
+def test_open__no_address__one_line() -> None:
+    with (
+        pytest.raises(RiskError, match="no Dask scheduler answers at nowhere://x"),
+        Cluster("nowhere://x", patience=1).open(),
+    ):
+        pass
