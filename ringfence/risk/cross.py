@@ -16,7 +16,9 @@ Amounts are float64 in one currency; all of a market's prices move by one relati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -29,6 +31,7 @@ from ringfence.risk.liquidations import Terms, is_insolvent, liquidate
 from ringfence.risk.loss import Keepers, pays
 from ringfence.risk.paths import PriceModel
 from ringfence.risk.trigger import Integers
+from ringfence.risk.work import Result, Task
 
 KEPT, LOST, OTHER_LOST = range(3)
 """What became of a slot."""
@@ -96,12 +99,14 @@ class Margin:
     @property
     def lost(self) -> Integers:
         """Slots lost, [path]."""
-        return (self.state != KEPT).sum(axis=1, dtype=np.int64)
+        lost: Integers = (self.state != KEPT).sum(axis=1, dtype=np.int64)
+        return lost
 
     @property
     def other_lost(self) -> Integers:
         """Slots lost though they were healthy themselves, [path]."""
-        return (self.state == OTHER_LOST).sum(axis=1, dtype=np.int64)
+        lost: Integers = (self.state == OTHER_LOST).sum(axis=1, dtype=np.int64)
+        return lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +271,44 @@ def _take(
                 state[slot] = OTHER_LOST if shares[slot] <= 1.0 else LOST
 
 
+@dataclass(frozen=True, slots=True)
+class AccountLaw:
+    """How accounts are drawn: each of `slots` slots in one of the markets, all alike likely.
+
+    A slot's value is log-normal (median `size`, `spread` of its logarithm), its LTV uniform from
+    `least_ltv` to the market's initial LTV; spare is a part of what the slots' equity is.
+    """
+
+    accounts: int
+    slots: int
+    size: float = 10_000.0
+    spread: float = 1.0
+    least_ltv: float = 0.5
+    spare: float = 0.5
+
+
+def random_accounts(rng: Generator, initial_ltvs: list[float], law: AccountLaw) -> Accounts:
+    """Return accounts by a law; initial LTVs by market, parts of one."""
+    if not 0 <= law.least_ltv <= min(initial_ltvs):
+        raise RiskError(
+            f"LTVs are drawn from {law.least_ltv} (limits 0 and the initial LTV "
+            f"{min(initial_ltvs)}); lower it"
+        )
+    count = law.accounts * law.slots
+    account, market = (
+        np.repeat(np.arange(law.accounts), law.slots),
+        rng.integers(0, len(initial_ltvs), count),
+    )
+    value = law.size * np.exp(law.spread * rng.standard_normal(count))
+    debt = value * rng.uniform(law.least_ltv, np.array(initial_ltvs)[market])
+    return Accounts(account, market, value, debt, law.spare * np.bincount(account, value - debt))
+
+
+def _check_correlation(correlation: float) -> None:
+    if not 0 <= correlation <= 1:
+        raise RiskError(f"correlation is {correlation} (limits 0 and 1); pass 0.6")
+
+
 def correlated(
     rng: Generator,
     model: PriceModel,
@@ -279,8 +322,41 @@ def correlated(
     own, weighted so that their variance is the model's. Under another law than the normal the mix
     is a little nearer to normal than the model, but a crash of the common draw hits all.
     """
-    if not 0 <= correlation <= 1:
-        raise RiskError(f"correlation is {correlation} (limits 0 and 1); pass 0.6")
+    _check_correlation(correlation)
     drawn = [np.log(model.draw(rng, *shape)) for _ in range(markets + 1)]
     common, own = correlation**0.5, (1 - correlation) ** 0.5
     return np.exp([common * drawn[0] + own * each for each in drawn[1:]])
+
+
+@dataclass(frozen=True, slots=True)
+class CrossLot:
+    """What one task draws: so many paths of each market against the accounts."""
+
+    accounts: Accounts
+    venues: list[Venue]
+    model: PriceModel
+    correlation: float
+    keepers: Keepers
+    paths: int
+    steps: int
+    step_seconds: int
+
+    def __post_init__(self) -> None:
+        _check_correlation(self.correlation)
+
+
+def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
+    lot: CrossLot = given["lot"]
+    shape = (lot.paths, lot.steps, lot.step_seconds)
+    prices = correlated(rng, lot.model, len(lot.venues), lot.correlation, shape)
+    found = compare(lot.accounts, lot.venues, prices, lot.keepers)
+    return {
+        f"{kind.name}.{name}": np.asarray(getattr(getattr(found, kind.name), name), np.float64)
+        for kind in fields(found)
+        for name in FIGURES
+    }
+
+
+DRAW_CROSS = Task("isolated-cross", 1, _draw)
+FIGURES = ("lost", "other_lost", "lender_loss", "capital")
+"""Of a Margin, a path each, in a task's result as "isolated.lost"."""

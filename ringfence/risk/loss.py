@@ -12,14 +12,14 @@ assets. Interest is left out: a book is priced over days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields
 from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ringfence.risk.book import Book, Floats
@@ -28,6 +28,14 @@ from ringfence.risk.liquidations import Terms, beta_of, is_insolvent, liquidate
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import PriceModel
 from ringfence.risk.stepper import answers_of
+from ringfence.risk.tail import (
+    Estimate,
+    Precision,
+    expected_shortfall,
+    narrow_enough,
+    share_of,
+    value_at_risk,
+)
 from ringfence.risk.trigger import Integers
 from ringfence.risk.work import Result, Task
 
@@ -223,7 +231,7 @@ class Lot:
     step_seconds: int
 
 
-def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
+def _draw(given: Mapping[str, Any], rng: np.random.Generator) -> Result:
     lot: Lot = given["lot"]
     prices = lot.model.draw(rng, lot.paths, lot.steps, lot.step_seconds)
     answers = answers_of(prices, lot.first)
@@ -232,3 +240,59 @@ def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
 
 
 DRAW_LOSSES = Task("lender-loss", 1, _draw)
+
+
+@dataclass(frozen=True, slots=True)
+class LossReport:
+    """What lenders may lose, and whether the reserve is enough; whole assets.
+
+    outcome: of all paths, to draw; narrow: whether the ES is as well known as was asked. `loss` is
+    the share of paths on which lenders lose, `adequate` of those on which the reserve, with the
+    cuts, bears it all; repaid_95 and liquidated_95: the VaR of what keepers repay and how often.
+    """
+
+    debt: float
+    reserve: float
+    outcome: Outcome
+    narrow: bool
+    var_95: Estimate
+    es_99: Estimate
+    loss: Estimate
+    adequate: Estimate
+    reserve_needed_99: Estimate
+    repaid_95: Estimate
+    liquidated_95: Estimate
+
+
+def price_losses(
+    lot: Lot, precision: Precision, work: Generator[Result, None, None], told: Callable[[int], None]
+) -> LossReport:
+    """Return the report on lots' results, taken until lenders' ES 99 is narrow enough.
+
+    `told` gets the number of paths after each lot; the rest of the work is ended.
+    """
+    parts: list[Result] = []
+
+    def losses() -> Iterator[Floats]:
+        for part in work:
+            parts.append(part)
+            told(lot.paths * len(parts))
+            yield part["lender_loss"]
+
+    with closing(work):
+        lost, narrow = narrow_enough(losses(), 0.99, precision)
+    found = Outcome.of(parts)
+    hit = int(np.count_nonzero(lost))
+    return LossReport(
+        debt=float(lot.book.debt.sum()),
+        reserve=lot.reserve,
+        outcome=found,
+        narrow=narrow,
+        var_95=value_at_risk(lost, 0.95),
+        es_99=expected_shortfall(lost, 0.99),
+        loss=share_of(hit, lost.size),
+        adequate=share_of(lost.size - hit, lost.size),
+        reserve_needed_99=value_at_risk(found.reserve_needed, 0.99),
+        repaid_95=value_at_risk(found.repaid, 0.95),
+        liquidated_95=value_at_risk(found.liquidated, 0.95),
+    )

@@ -86,11 +86,20 @@ def expected_shortfall(losses: Losses, level: float, confidence: float = CONFIDE
     ordered = _sorted(losses, level, confidence)
     quantile = ordered[_rank(ordered.size, level) - 1]
     excess = np.maximum(ordered - quantile, 0) / (1 - level)
-    value = float(quantile + excess.mean())
-    if ordered.size < 2:
+    return mean(quantile + excess, confidence)
+
+
+def mean(values: Losses, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the mean with its asymptotic interval.
+
+    >>> mean(np.array([1.0, 2.0, 3.0])).value
+    2.0
+    """
+    value = float(values.mean())
+    if values.size < 2:
         return Estimate(value, -inf, inf)
-    error = float(excess.std(ddof=1)) / sqrt(ordered.size)
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    reach = float(stats.norm.ppf((1 + confidence) / 2)) * float(values.std(ddof=1))
+    reach /= sqrt(values.size)
     return Estimate(value, value - reach, value + reach)
 
 

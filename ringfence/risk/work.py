@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     CancelledError,
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.random import Generator, SeedSequence, default_rng
+from numpy.random import SeedSequence, default_rng
 from numpy.typing import NDArray
 
 from ringfence.risk.errors import RiskError
@@ -49,7 +49,7 @@ class Task:
 
     name: str
     version: int
-    call: Callable[[Any, Generator], Result]
+    call: Callable[[Any, np.random.Generator], Result]
 
 
 def canonical(value: object) -> str:
@@ -175,7 +175,7 @@ def run_tasks(
     pool: Pool,
     say: Say,
     cache: Cache | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the result of each input, in the inputs' order.
 
     Inputs are taken as they are needed; closing the iterator ends what has not begun. Where workers

@@ -3,7 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +63,24 @@ def expected(count: int) -> list[bytes]:
 
 def scales(count: int, **more: object) -> list[dict[str, object]]:
     return [{"scale": scale, **more} for scale in range(count)]
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A pool that takes no time to begin."""
+
+    broken: tuple[type[BaseException], ...] = ()
+
+    @contextmanager
+    def open(self) -> Iterator[Executor]:
+        executor = ThreadPoolExecutor(1)
+        try:
+            yield executor
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def check(self, executor: Executor) -> None:
+        pass
+
+
+THREAD = Thread()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,28 +12,7 @@ import pytest
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import Gbm, Merton
 from ringfence.risk.work import Cache, Processes, Task, canonical, packed, run_tasks
-from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED, SEED, expected, scales
-
-
-@dataclass(frozen=True)
-class Thread:
-    """A pool that takes no time to begin."""
-
-    broken: tuple[type[BaseException], ...] = ()
-
-    @contextmanager
-    def open(self) -> Iterator[Executor]:
-        executor = ThreadPoolExecutor(1)
-        try:
-            yield executor
-        finally:
-            executor.shutdown(cancel_futures=True)
-
-    def check(self, executor: Executor) -> None:
-        pass
-
-
-THREAD = Thread()
+from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED, SEED, THREAD, expected, scales
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -118,7 +95,7 @@ def test_run_tasks__closed_early__ends_what_has_not_begun(tmp_path: Path) -> Non
 
     work = run_tasks(NOTED, endless(), SEED, THREAD, print)
     assert packed(next(work)) == expected(1)[0]
-    work.close()  # type: ignore[attr-defined]
+    work.close()
     assert taken <= 32
     assert len((tmp_path / "notes").read_text().split()) < 10
 

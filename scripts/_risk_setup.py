@@ -1,0 +1,145 @@
+"""What the risk commands share: markets, where work runs, and figures in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import reduce
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ringfence.deploy.chain import load_chain
+from ringfence.deploy.market import Market, load_market
+from ringfence.risk.errors import RiskError
+from ringfence.risk.market import RiskMarket
+from ringfence.risk.tail import Estimate
+from ringfence.risk.work import Cache, Pool, Processes
+
+Command = Callable[..., Any]
+MOVING = 2_000.0
+"""The price that moves, at the start, where none is given: only sizes depend on it."""
+
+
+def say(line: str) -> None:
+    """Tell people something that is no result."""
+    click.echo(line, err=True)
+
+
+def common(command: Command) -> Command:
+    """Add the options of a command that draws paths."""
+    options = (
+        click.option(
+            "--model",
+            "model",
+            default="student-t",
+            show_default=True,
+            help="Prices' law, as gbm:volatility=0.9.",
+        ),
+        click.option(
+            "--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True
+        ),
+        click.option(
+            "--step", type=click.IntRange(1), default=60, show_default=True, help="Seconds a step."
+        ),
+        click.option(
+            "--paths",
+            type=click.IntRange(1),
+            default=20_000,
+            show_default=True,
+            help="Paths at most.",
+        ),
+        click.option(
+            "--batch", type=click.IntRange(1), default=500, show_default=True, help="Paths a task."
+        ),
+        click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
+        click.option(
+            "--delay",
+            type=click.IntRange(0),
+            default=5,
+            show_default=True,
+            help="Steps that keepers are late.",
+        ),
+        click.option(
+            "--discount",
+            type=float,
+            default=0.005,
+            show_default=True,
+            help="Part below the price that they sell at.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            default=2,
+            show_default=True,
+            help="Processes on this machine.",
+        ),
+        click.option("--scheduler", help="Instead, a Dask scheduler, as tcp://127.0.0.1:8786."),
+        click.option(
+            "--cache", type=click.Path(path_type=Path), help="Directory that keeps finished work."
+        ),
+        click.option(
+            "--chain",
+            type=click.Path(path_type=Path),
+            default=Path("markets/chains/1.toml"),
+            show_default=True,
+            help="Chain file that knows the tokens.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    )
+    return reduce(lambda to, option: option(to), reversed(options), command)
+
+
+def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMarket]:
+    """Return a market file's market; raise RiskError for a token that the chain lacks."""
+    market, tokens = load_market(path), load_chain(chain).tokens
+    try:
+        decimals = {
+            name: tokens[name].decimals for name in (market.file.collateral, market.file.asset)
+        }
+    except KeyError as error:
+        raise RiskError(
+            f"{chain} has no token {error}; add it there or pass another --chain"
+        ) from None
+    return market, RiskMarket.of(market, decimals, falls=not short)
+
+
+def pool_of(workers: int, scheduler: str | None) -> Pool:
+    """Return where work runs."""
+    if scheduler is None:
+        return Processes(workers)
+    # It takes a second to import, which only those who use it should wait.
+    from ringfence.risk.cluster import Cluster
+
+    return Cluster(scheduler)
+
+
+def cache_of(directory: Path | None) -> Cache | None:
+    """Return the cache in a directory."""
+    return None if directory is None else Cache(directory, say)
+
+
+@contextmanager
+def counting(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar of paths on stderr while the work goes on; yield what sets it."""
+    with Progress(
+        TextColumn("paths"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=Console(stderr=True, quiet=quiet), transient=True,
+    ) as progress:  # fmt: skip
+        bar = progress.add_task("paths", total=total)
+        yield lambda count: progress.update(bar, completed=count)
+
+
+def figures(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate for JSON, without an end that is infinite."""
+    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: end if isfinite(end) else None for name, end in ends.items()}
+
+
+def words(estimate: Estimate, form: str = ",.2f") -> str:
+    """Return an estimate as people read it."""
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"

@@ -1,0 +1,119 @@
+"""The commands loss and cross: what they print, and the one line that they refuse with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from scripts import _risk_cross, _risk_loss
+from scripts._risk_cross import cross
+from scripts._risk_loss import loss
+from tests.support.risk_tasks import THREAD
+
+LONG = "markets/weth-usdc-conservative.toml"
+SHORT = "markets/usdc-weth-short.toml"
+QUICK = ("--paths", "200", "--batch", "100", "--step", "3600", "--model", "gbm:volatility=4")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (_risk_loss, _risk_cross):
+        monkeypatch.setattr(module, "pool_of", lambda _workers, _scheduler: THREAD)
+
+
+def run(command: click.Command, *words: str) -> Result:
+    return CliRunner(mix_stderr=False).invoke(command, list(words), env={"COLUMNS": "200"})
+
+
+def data(command: click.Command, *words: str) -> dict[str, Any]:
+    result = run(command, *words, "--json")
+    assert result.exit_code == 0, result.stderr or result.exception
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_loss__two_workers_and_one__same_figures_within_each_other() -> None:
+    words = (LONG, *QUICK, "--positions", "200", "--reserve", "0", "--share", "0")
+    found = data(loss, *words, "--floor", "0", "--workers", "2")
+    assert found == data(loss, *words, "--floor", "0", "--workers", "1")
+    assert (found["paths"], found["narrow"]) == (200, False)
+    assert 0 <= found["var_95"]["value"] < found["es_99"]["value"]
+    assert found["es_99"]["low"] < found["es_99"]["value"] < found["es_99"]["high"]
+    assert found["loss"]["value"] + found["adequate"]["value"] == pytest.approx(1)
+    assert found["loss"]["value"] > 0
+
+
+@pytest.mark.usefixtures("_thread")
+def test_loss__narrow_soon__stops_and_says_it_to_people() -> None:
+    result = run(loss, LONG, *QUICK, "--paths", "5000", "--share", "9", "--positions", "100")
+    assert result.exit_code == 0, result.stderr
+    assert "\n1,000 paths; debt " in result.stdout
+    assert "not as narrow" not in result.stdout
+    for word in ("VaR 95", "ES 99", "the reserve is enough on", "liquidations at risk"):
+        assert word in result.stdout
+
+
+@pytest.mark.usefixtures("_thread")
+def test_loss__short__is_priced_in_its_asset() -> None:
+    result = run(loss, SHORT, "--short", *QUICK, "--positions", "100", "--reserve", "0")
+    assert result.exit_code == 0, result.stderr
+    assert " WETH, reserve 0.00" in result.stdout
+
+
+@pytest.mark.usefixtures("_thread")
+def test_loss__cache__second_run_takes_all_from_it(tmp_path: Path) -> None:
+    words = (LONG, *QUICK, "--positions", "100", "--cache", str(tmp_path))
+    first, kept = data(loss, *words), sorted(tmp_path.iterdir())
+    before = [one.stat().st_mtime_ns for one in kept]
+    assert data(loss, *words) == first
+    assert [one.stat().st_mtime_ns for one in sorted(tmp_path.iterdir())] == before
+
+
+@pytest.mark.usefixtures("_thread")
+def test_cross__three_markets__isolated_loses_no_other_slot() -> None:
+    words = (LONG, LONG, SHORT, "--short", "usdc-weth-short", *QUICK, "--accounts", "20")
+    found = data(cross, *words, "--correlation", "0.2")
+    assert found["slots"] == 80
+    assert found["isolated"]["other_lost"]["value"] == 0
+    assert found["cross_leverage"]["other_lost"]["value"] > 0
+    for kind in ("cross_leverage", "cross_capital"):
+        for name in ("lost", "lender_loss", "capital"):
+            difference = found[kind][name]["value"] - found["isolated"][name]["value"]
+            assert found["less_isolated"][kind][name]["value"] == pytest.approx(difference)
+    result = run(cross, *words, "--correlation", "0.2")
+    assert "other slots lost" in result.stdout
+    assert "cross, equal capital, less isolated: slots lost" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "line"),
+    [
+        (loss, (LONG, "--model", "gmb"), "'gmb' is not a model"),
+        (loss, (LONG, "--discount", "1"), "discount is 1.0"),
+        (loss, (LONG, "--least-ltv", "0.9"), "LTVs are drawn from 0.9"),
+        (loss, (LONG, "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers at"),
+        (loss, ("markets/none.toml",), "none.toml"),
+        (cross, (LONG, "--correlation", "2", "--paths", "1"), "correlation is 2.0"),
+        (cross, (LONG, "--least-ltv", "0.9"), "LTVs are drawn from 0.9"),
+        (cross, (LONG, "--short", "nothing"), "--short nothing is none of the markets"),
+    ],
+)
+def test_commands__unusable__one_line(
+    command: click.Command, words: tuple[str, ...], line: str
+) -> None:
+    result = run(command, *words)
+    assert result.exit_code == 1
+    assert line in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
