@@ -19,7 +19,7 @@ class Cluster:
     """The workers of a Dask scheduler, which have this package; `patience` in seconds."""
 
     address: str
-    patience: float = 10.0
+    patience: float = 5.0
 
     @property
     def broken(self) -> tuple[type[BaseException], ...]:

@@ -44,10 +44,11 @@ def data(command: click.Command, *words: str) -> dict[str, Any]:
     return found
 
 
-def test_loss__two_workers_and_one__same_figures_within_each_other() -> None:
-    words = (LONG, *QUICK, "--positions", "200", "--reserve", "0", "--share", "0")
-    found = data(loss, *words, "--floor", "0", "--workers", "2")
-    assert found == data(loss, *words, "--floor", "0", "--workers", "1")
+def test_loss__two_workers_or_none__same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (LONG, *QUICK, "--positions", "200", "--reserve", "0", "--share", "0", "--floor", "0")
+    found = data(loss, *words, "--workers", "2")
+    monkeypatch.setattr(_risk_loss, "pool_of", lambda _workers, _scheduler: THREAD)
+    assert found == data(loss, *words)
     assert (found["paths"], found["narrow"]) == (200, False)
     assert 0 <= found["var_95"]["value"] < found["es_99"]["value"]
     assert found["es_99"]["low"] < found["es_99"]["value"] < found["es_99"]["high"]
