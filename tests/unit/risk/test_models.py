@@ -1,7 +1,10 @@
+import doctest
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from ringfence.risk import models
 from ringfence.risk.clusters import GarchT, StudentT
 from ringfence.risk.errors import RiskError
 from ringfence.risk.fit import fit
@@ -76,3 +79,8 @@ def test_parse_model__stress_day__is_the_days_model() -> None:
 def test_parse_model__not_a_model__is_refused(text: str, words: str) -> None:
     with pytest.raises(RiskError, match=words):
         parse_model(text)
+
+
+def test_docstrings__their_examples__come_out_as_written() -> None:
+    results = doctest.testmod(models)
+    assert (results.failed, results.attempted) == (0, 2)
