@@ -63,5 +63,5 @@ def calibrate(csv: Path, as_json: bool) -> None:
         return
     console.print(f"{len(prices.returns):,} log returns, {prices.step_seconds:,} s apart")
     console.print(_table(fits))
-    console.print("KS tests the returns; garch-t's, its residuals. The best, as a model is written:")
+    console.print("KS tests the returns, garch-t's its residuals. The best, as a model is written:")
     click.echo(spell_model(fits[0].model))

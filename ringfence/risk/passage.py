@@ -10,8 +10,8 @@ from __future__ import annotations
 from math import comb, copysign, exp, log, pi, sqrt
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr  # type: ignore[import-untyped]
-from scipy.stats import poisson  # type: ignore[import-untyped]
+from scipy.special import log_ndtr, ndtr
+from scipy.stats import poisson
 
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import Kou, Merton
