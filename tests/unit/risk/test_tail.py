@@ -130,9 +130,23 @@ def test_narrow_enough__most_or_no_more_batches__says_not_narrow() -> None:
 
 
 def test_narrow_enough__within_the_floor__stops_at_the_least() -> None:
-    batches = [default_rng(3).exponential(size=500)] * 9
-    losses, narrow = narrow_enough(batches, 0.99, Precision(share=0, floor=100, least=1_500))
-    assert (losses.size, narrow) == (1_500, True)
+    batches = np.split(default_rng(3).exponential(size=4_500), 9)
+    losses, narrow = narrow_enough(batches, 0.99, Precision(share=0, floor=100, least=2_500))
+    assert (losses.size, narrow) == (2_500, True)
+
+
+def test_narrow_enough__no_loss_seen__is_no_certainty() -> None:
+    losses, narrow = narrow_enough([np.zeros(1_000)] * 5, 0.99, Precision(floor=100, most=4_000))
+    assert (losses.size, narrow) == (4_000, False)
+
+
+@pytest.mark.parametrize(("tail", "bounded"), [(0, False), (19, False), (20, True)])
+def test_expected_shortfall__few_in_the_tail__has_no_upper_end(tail: int, bounded: bool) -> None:
+    losses = np.zeros(10_000)
+    losses[:tail] = 1 + default_rng(1).random(tail)
+    found = expected_shortfall(losses, 0.99)
+    assert found.value == pytest.approx(losses.sum() / 100)
+    assert np.isfinite(found.high) == bounded
 
 
 def test_narrow_enough__stopped_by_width__still_holds_truth_nearly_as_often() -> None:
