@@ -27,8 +27,19 @@ from ringfence.risk import steps as kernel
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.pool import Floats, Place, Pool
 from ringfence.risk.steps import Event, Ledger, World
+
+
+class Bound(NamedTuple):
+    """How far an amount may be off: a part of it, and asset units, or their worth, besides."""
+
+    relative: float
+    units: float
+
+
+SCENARIO = Bound(1e-9, 50.0)
+"""Of every amount of a scenario from its begin, compared to the contracts' own course of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +212,7 @@ _NO_EVENTS = np.zeros((0, len(Event)))
 
 def _inputs(
     scene: Scene, paths: Floats
-) -> tuple[World, Terms, Floats, Floats, Floats, Floats, NamedTuple, Floats]:
+) -> tuple[World, Terms, Floats, Floats, Floats, Floats, Place, Floats]:
     if paths.ndim != 2 or not np.all((paths > 0) & (paths < inf)):
         raise RiskError("a path is a row of relative prices above 0; there is one that is not")
     pool, book = scene.pool, scene.book

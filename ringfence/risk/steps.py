@@ -166,7 +166,8 @@ def _run(
     answer, age, pressure, count = float(world.answer), 0, 1.0, 0
     totals[Ledger.RESERVE] = world.reserve
     totals[Ledger.POOL_LOW] = place.root * place.root
-    fair = 0.0
+    fair, key = 0.0, _key(queue)
+    bound = terms.liquidation_ltv * _price(world, answer)
     for step in range(len(path)):
         out = world.out_from <= step < world.out_to
         moving = path[step] * pressure if world.falls else path[step] / pressure
@@ -177,17 +178,22 @@ def _run(
         if not (out and world.oracle_out) and (
             step == 0 or age >= world.heartbeat or abs(source - answer) >= world.deviation * answer
         ):
-            if source != answer:
+            if source != answer and queue.marks[_WAITING]:
                 _wake(queue, inf)
+                key = _key(queue)
             answer, age = source, 0
-        _wake(queue, place.root * place.root)
-        price = _price(world, answer)
-        if age <= world.max_age and _key(queue) > terms.liquidation_ltv * price:
+            bound = terms.liquidation_ltv * _price(world, answer)
+        if queue.marks[_WAITING] and -queue.waiting[0, KEY] <= place.root * place.root:
+            _wake(queue, place.root * place.root)
+            key = _key(queue)
+        if key > bound and age <= world.max_age:
+            price = _price(world, answer)
             capacity = world.capacity_out if out else world.capacity
             before = place.root
             place, count = _keep(
                 world, terms, queue, curve, place, price, capacity, step, totals, events, count
             )
+            key = _key(queue)
             pressure *= 1.0 + world.impact * ((place.root / before) ** 2 - 1.0)
             totals[Ledger.POOL_LOW] = min(totals[Ledger.POOL_LOW], place.root * place.root)
         if len(ledger):
