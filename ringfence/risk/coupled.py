@@ -169,13 +169,14 @@ class Scene:
 class Coupled:
     """What became of each path: arrays [path], asset units unless said.
 
-    `seized` is in collateral units. `liquidated` counts positions, `liquidations` calls.
-    `bad_debt` is debt above what its collateral is worth at the last price, `pool_low` the pool's
-    lowest price, asset units per collateral unit.
+    `seized` is in collateral units. `liquidated` counts positions, `liquidations` calls. `reserve`
+    is what is left of it, `bad_debt` debt above what its collateral is worth at the last price,
+    `pool_low` the pool's lowest price, asset units per collateral unit.
     """
 
     seized: Floats
     repaid: Floats
+    reserve: Floats
     reserve_used: Floats
     lender_loss: Floats
     liquidations: Floats
@@ -235,6 +236,7 @@ def _result(totals: Floats) -> Coupled:
     return Coupled(
         seized=column(Ledger.SEIZED),
         repaid=column(Ledger.REPAID),
+        reserve=column(Ledger.RESERVE),
         reserve_used=column(Ledger.RESERVE_USED),
         lender_loss=column(Ledger.LENDER_LOSS),
         liquidations=column(Ledger.LIQUIDATIONS),

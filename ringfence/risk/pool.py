@@ -101,6 +101,21 @@ class Pool:
             raise RiskError(f"no position holds the root price {sqrt_price}; add one that does")
         return cls(roots, liquidity, fee / FEE_SCALE, Place(root, place))
 
+    @classmethod
+    def around(cls, price: float, collateral: float, fee: float, width: float = inf) -> Pool:
+        """Return one v3 range from price / width to price * width, that holds so much collateral.
+
+        Asset units per collateral unit; `width` above 1. It holds as much worth of the asset.
+        """
+        if not (price > 0 and collateral > 0 and 0 <= fee < 1 and width > 1):
+            raise RiskError(
+                f"price is {price:g}, collateral {collateral:g}, fee {fee:g}, width {width:g}; "
+                "pass a fee that is a part of one, a width above 1, the others above 0"
+            )
+        root, half = sqrt(price), sqrt(width)
+        liquidity = np.array([collateral * root / (1 - 1 / half)])
+        return cls(np.array([root / half, root * half]), liquidity, fee, Place(root, 0))
+
     @property
     def price(self) -> float:
         """Asset units per collateral unit."""

@@ -23,12 +23,20 @@ def copy(into: Floats, to: int, rows: Floats, at: int) -> None:
 
 
 @njit(cache=True)
+def is_before(rows: Floats, at: int, others: Floats, other: int) -> bool:
+    """Return whether a row goes before another: the greater key, of equal ones the lower place."""
+    if rows[at, KEY] == others[other, KEY]:
+        return rows[at, INDEX] < others[other, INDEX]
+    return rows[at, KEY] > others[other, KEY]
+
+
+@njit(cache=True)
 def push(heap: Floats, size: int, row: Floats) -> int:
-    """Add a row to a heap of `size` rows, the greatest key first; return the new size."""
+    """Add a row to a heap of `size` rows, the first on top; return the new size."""
     at = size
     while at > 0:
         above = (at - 1) // 2
-        if heap[above, KEY] >= row[0, KEY]:
+        if not is_before(row, 0, heap, above):
             break
         copy(heap, at, heap, above)
         at = above
@@ -38,17 +46,17 @@ def push(heap: Floats, size: int, row: Floats) -> int:
 
 @njit(cache=True)
 def pop(heap: Floats, size: int, row: Floats) -> int:
-    """Take the row of the greatest key out of a heap into `row`; return the new size."""
+    """Take the first row out of a heap into `row`; return the new size."""
     copy(row, 0, heap, 0)
     size -= 1
-    key, at = heap[size, KEY], 0
+    at = 0
     while True:
         below = 2 * at + 1
         if below >= size:
             break
-        if below + 1 < size and heap[below + 1, KEY] > heap[below, KEY]:
+        if below + 1 < size and is_before(heap, below + 1, heap, below):
             below += 1
-        if heap[below, KEY] <= key:
+        if not is_before(heap, below, heap, size):
             break
         copy(heap, at, heap, below)
         at = below

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ringfence.risk.liquidations import Moved, Terms, is_insolvent, liquidate
 from ringfence.risk.pool import Floats, Place, Trade, compound, move, sell
-from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, pop, push
+from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, is_before, pop, push
 
 
 class World(NamedTuple):
@@ -225,12 +225,15 @@ def _key(queue: Queue) -> float:
 def _take(queue: Queue, row: Floats) -> None:
     """Take the riskiest out of the queue into `row`."""
     at = queue.marks[_NEXT]
-    key = queue.debt[at] / queue.collateral[at] if at < len(queue.debt) else -inf
-    if queue.marks[_HEAP] and queue.heap[0, KEY] >= key:
+    if at < len(queue.debt):
+        row[0, COLLATERAL], row[0, DEBT] = queue.collateral[at], queue.debt[at]
+        row[0, KEY] = row[0, DEBT] / row[0, COLLATERAL]
+    else:
+        row[0, KEY] = -inf
+    row[0, INDEX], row[0, AGAIN] = at, 0.0
+    if queue.marks[_HEAP] and is_before(queue.heap, 0, row, 0):
         queue.marks[_HEAP] = pop(queue.heap, queue.marks[_HEAP], row)
         return
-    row[0, KEY], row[0, COLLATERAL], row[0, DEBT] = key, queue.collateral[at], queue.debt[at]
-    row[0, INDEX], row[0, AGAIN] = at, 0.0
     queue.marks[_NEXT] += 1
 
 
