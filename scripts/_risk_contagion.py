@@ -37,8 +37,6 @@ from ringfence.risk.pool import Pool
 _DECIMALS = {"WETH": 18, "USDC": 6, "DAI": 18, "USDT": 6, "WBTC": 8}
 _STEP = 60
 _DAY = 1_440
-_GAS = 104_000
-"""Of a liquidation: a position's own through one pool, and an eighth of a transaction's."""
 _IMPACTS = (0.0, 0.1, 0.25, 0.5)
 
 
@@ -137,7 +135,7 @@ def _show(
 @click.option("--over", default=60, help="Minutes that it takes.")
 @click.option("--positions", default=100_000, type=click.IntRange(1), help="In the book.")
 @click.option("--reserve", default=0.0, help="The vault's, whole assets.")
-@click.option("--gas", default=0.5, help="What a liquidation costs, whole assets.")
+@click.option("--gas", default=0.5, help="Of a liquidation, in the feeds' currency.")
 @click.option("--blocks", default=300, type=click.IntRange(1), help="The longest outage.")
 @click.option("--short", is_flag=True, help="The asset's feed moves, and rises.")
 @click.option("--seed", default=1, help="Of the book.")
@@ -151,6 +149,8 @@ def contagion(
     try:
         market = RiskMarket.of(load_market(market_file), _DECIMALS, falls=not short)
         answer = round(price * 10**FEED_DECIMALS)
+        if answer < 1:
+            raise RiskError(f"the price is {price:g}; pass one above 0")
         unit = market.price(answer) / PRICE_SCALE
         asset = 10**market.asset_decimals
         book = draw_book(
@@ -161,7 +161,7 @@ def contagion(
             answer,
             book,
             Pool.around(unit, held * 10**market.collateral_decimals, fee, width),
-            keepers=Keepers(gas=gas * asset),
+            keepers=Keepers(gas=gas * asset / (price if short else 1)),
             reserve=reserve * asset,
         )
         path = sudden(fall / 100, over, _DAY)

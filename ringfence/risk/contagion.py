@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 
-from ringfence.math.fixed_point import WAD
+from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.risk import pool as pools
 from ringfence.risk.coupled import Book, Coupled, Outage, Scene, run
 from ringfence.risk.errors import RiskError
@@ -132,14 +132,16 @@ def outage_curve(
 
 def losses(result: Coupled) -> Floats:
     """Return what lenders lost on each path and stand to lose, asset units, [path]."""
-    return result.lender_loss + np.maximum(result.bad_debt - result.reserve, 0.0)
+    pending: Floats = np.maximum(result.bad_debt - result.reserve, 0.0)
+    return result.lender_loss + pending
 
 
 def sudden(fall: float, over: int, steps: int) -> Floats:
     """Return one path, [1, step]: down by a part of one within `over` steps, evenly, then still."""
     if not (0 < fall < 1 and 0 < over < steps):
         raise RiskError(f"a fall of {fall:g} within {over} of {steps} steps; pass a part of one")
-    return (1 - fall) ** np.minimum(np.arange(steps) / over, 1.0)[None]
+    path: Floats = (1 - fall) ** np.minimum(np.arange(steps) / over, 1.0)
+    return path[None]
 
 
 def draw_book(
@@ -158,7 +160,7 @@ def draw_book(
     sizes = rng.lognormal(0.0, 1.0, count)
     debts = np.maximum(sizes * (debt / sizes.sum()), market.risk.min_debt)
     ltvs = rng.uniform(least_ltv, market.initial_ltv / WAD, count)
-    return Book.of(debts / ltvs / (market.price(answer) / 1e36), debts)
+    return Book.of(debts / ltvs / (market.price(answer) / PRICE_SCALE), debts)
 
 
 def curve_blocks(most: int) -> Sequence[int]:

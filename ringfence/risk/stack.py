@@ -26,8 +26,8 @@ def copy(into: Floats, to: int, rows: Floats, at: int) -> None:
 def is_before(rows: Floats, at: int, others: Floats, other: int) -> bool:
     """Return whether a row goes before another: the greater key, of equal ones the lower place."""
     if rows[at, KEY] == others[other, KEY]:
-        return rows[at, INDEX] < others[other, INDEX]
-    return rows[at, KEY] > others[other, KEY]
+        return bool(rows[at, INDEX] < others[other, INDEX])
+    return bool(rows[at, KEY] > others[other, KEY])
 
 
 @njit(cache=True)

@@ -30,7 +30,7 @@ def test_contagion__json__cascade_and_outage_grow(name: str) -> None:
     costs = [one["loss"] for one in data["outage"]]
     assert costs == sorted(costs)
     assert costs[-1] > costs[0]
-    assert 0 < data["depth"]["debt"]
+    assert data["depth"]["debt"] > 0
     assert 0 < data["depth"]["ltv"] <= 0.93
 
 
@@ -46,7 +46,7 @@ def test_contagion__for_people__two_tables() -> None:
     [
         (["--fall", "100"], "a fall of 1"),
         (["--fee", "1"], "a fee that is a part of one"),
-        (["--price", "0"], "pass an answer above 0"),
+        (["--price", "0"], "pass one above 0"),
     ],
 )
 def test_contagion__bad_input__one_clear_error(options: list[str], reason: str) -> None:
