@@ -88,23 +88,49 @@ class Feed:
 class Book:
     """Positions in order of risk: collateral units, debt in asset units, both above 0.
 
-    `order` is where each stood in what the book was made of.
+    `key` is what they are ordered by: a position is due once its key is above the liquidation LTV
+    times the price. `order` is where each stood in what the book was made of.
     """
 
     collateral: Floats
     debt: Floats
+    key: Floats
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, collateral: Floats, debt: Floats) -> Book:
-        """Return positions in order; raises RiskError unless all are of some size."""
+    def of(cls, collateral: Floats, debt: Floats, key: Floats | None = None) -> Book:
+        """Return positions in order; without keys, by debt over collateral.
+
+        They are then due within two asset units of the debt of where the contract has them. Raises
+        RiskError unless all are of some size.
+        """
         if len(collateral) != len(debt) or not (np.all(collateral > 0) and np.all(debt > 0)):
             raise RiskError(
                 f"{len(collateral)} collaterals and {len(debt)} debts; a book needs as many of "
                 "each, all above 0"
             )
-        order = np.argsort(-(debt / collateral), kind="stable")
-        return cls(np.ascontiguousarray(collateral[order]), debt[order], order)
+        key = debt / collateral if key is None else key
+        order = np.argsort(-key, kind="stable")
+        return cls(collateral[order], debt[order], key[order], order)
+
+
+def exact_keys(market: RiskMarket, triggers: NDArray[np.int64]) -> Floats:
+    """Return the keys of positions by the last answers at which the contract has them healthy.
+
+    Half an answer off, so that no rounding of floats is in doubt: due exactly where the contract
+    says, until a position is liquidated in part.
+    """
+    unit, ltv = _unit(market), market.liquidation_ltv
+    if market.falls:
+        return np.asarray(ltv * unit * (triggers - 0.5))
+    return np.asarray(ltv * unit / (triggers + 0.5))
+
+
+def _unit(market: RiskMarket) -> float:
+    """Return the contract's price over the answer, in a short times it; asset per collateral."""
+    one = 10**FEED_DECIMALS
+    at_one = market.price(one) / PRICE_SCALE
+    return float(at_one / one if market.falls else at_one * one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +166,9 @@ class Scene:
 
     def world(self) -> World:
         """Return what the steps need of it."""
-        unit = 10**FEED_DECIMALS
-        at_one = self.market.price(unit) / PRICE_SCALE
         outage = self.outage
         return World(
-            unit=at_one / unit if self.market.falls else at_one * unit,
+            unit=_unit(self.market),
             falls=self.market.falls,
             answer=self.answer,
             fee=float(self.pool.fee),
@@ -213,7 +237,7 @@ _NO_EVENTS = np.zeros((0, len(Event)))
 
 def _inputs(
     scene: Scene, paths: Floats
-) -> tuple[World, Terms, Floats, Floats, Floats, Floats, Place, Floats]:
+) -> tuple[World, Terms, Floats, Floats, Floats, Floats, Floats, Place, Floats]:
     if paths.ndim != 2 or not np.all((paths > 0) & (paths < inf)):
         raise RiskError("a path is a row of relative prices above 0; there is one that is not")
     pool, book = scene.pool, scene.book
@@ -222,6 +246,7 @@ def _inputs(
         Terms.of(scene.market.risk),
         book.collateral,
         book.debt,
+        book.key,
         pool.roots,
         pool.liquidity,
         pool.place,

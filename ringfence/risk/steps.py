@@ -100,6 +100,7 @@ class Queue(NamedTuple):
 
     collateral: Floats
     debt: Floats
+    key: Floats
     heap: Floats
     waiting: Floats
     marks: NDArray[np.int64]
@@ -123,6 +124,7 @@ def run_paths(
     terms: Terms,
     collateral: Floats,
     debt: Floats,
+    key: Floats,
     roots: Floats,
     liquidity: Floats,
     place: Place,
@@ -138,6 +140,7 @@ def run_paths(
     queue = Queue(
         collateral,
         debt,
+        key,
         np.empty((size, COLUMNS)),
         np.empty((size, COLUMNS)),
         np.zeros(3, np.int64),
@@ -217,7 +220,7 @@ def _key(queue: Queue) -> float:
     key = queue.heap[0, KEY] if queue.marks[_HEAP] else 0.0
     at = queue.marks[_NEXT]
     if at < len(queue.debt):
-        key = max(key, queue.debt[at] / queue.collateral[at])
+        key = max(key, queue.key[at])
     return key
 
 
@@ -227,7 +230,7 @@ def _take(queue: Queue, row: Floats) -> None:
     at = queue.marks[_NEXT]
     if at < len(queue.debt):
         row[0, COLLATERAL], row[0, DEBT] = queue.collateral[at], queue.debt[at]
-        row[0, KEY] = row[0, DEBT] / row[0, COLLATERAL]
+        row[0, KEY] = queue.key[at]
     else:
         row[0, KEY] = -inf
     row[0, INDEX], row[0, AGAIN] = at, 0.0
@@ -321,7 +324,10 @@ def _wake(queue: Queue, price: float) -> None:
     row = np.empty((1, COLUMNS))
     while queue.marks[_WAITING] and -queue.waiting[0, KEY] <= price:
         queue.marks[_WAITING] = pop(queue.waiting, queue.marks[_WAITING], row)
-        row[0, KEY] = row[0, DEBT] / row[0, COLLATERAL]
+        if row[0, AGAIN] == 0.0:
+            row[0, KEY] = queue.key[int(row[0, INDEX])]
+        else:
+            row[0, KEY] = row[0, DEBT] / row[0, COLLATERAL]
         queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
 
 

@@ -7,11 +7,23 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from ringfence.risk.coupled import Book, Feed, Keepers, Outage, Scene, Traced, run, trace
+from ringfence.math.health import is_healthy, value_down
+from ringfence.risk.coupled import (
+    Book,
+    Feed,
+    Keepers,
+    Outage,
+    Scene,
+    Traced,
+    exact_keys,
+    run,
+    trace,
+)
 from ringfence.risk.errors import RiskError
+from ringfence.risk.market import RiskMarket
 from ringfence.risk.pool import Floats, Pool
 from ringfence.risk.steps import Event, Ledger
-from tests.support.coupling import ETHER, LONG, USDC, book, crowd, fall, scene, walk
+from tests.support.coupling import ETHER, LONG, USDC, crowd, fall, scene, walk
 
 WIDE = Pool.v3(
     [(-230_000, -170_000, 2 * 10**17), (-203_000, -198_000, 10**18), (-200_700, -199_900, 10**19)],
@@ -110,15 +122,44 @@ def test_run__price_stays__nothing_happens() -> None:
     assert result.pool_low[0] == of.pool.price
 
 
-def test_run__trigger_and_just_above__only_the_one_past_it_is_liquidated() -> None:
-    """LTV 0.80: due once the answer is below 0.80 / 0.86 of the first."""
-    of = scene(book(np.array([0.8]), np.array([1e4])), feed=Feed(deviation=0.0))
-    trigger = -(-of.answer * 80 // 86)
-    for answer, due in ((trigger, 0), (trigger - 1, 1)):
-        path = np.array([1.0, (answer + 0.5) / of.answer])
-        found = trace(of, path)
-        assert found.ledger[-1, Ledger.ANSWER] == answer
-        assert found.result.liquidations[0] == due
+def _trigger(market: RiskMarket, collateral: int, debt: int) -> int:
+    """The last answer at which the contract has a position healthy, by bisection."""
+
+    def healthy(answer: int) -> bool:
+        worth = value_down(collateral, market.price(answer))
+        return is_healthy(debt, worth, market.risk.liquidation_ltv)
+
+    low, high = (1, 10**16) if market.falls else (10**16, 1)
+    while abs(high - low) > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if healthy(middle) else (middle, high)
+    return high
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("falls", [True, False])
+def test_run__trigger_and_the_next_answer__due_where_the_contract_says(
+    falls: bool, exact: bool
+) -> None:
+    """Exact keys: to the answer. Others: within two asset units of the debt."""
+    rng = np.random.default_rng(8)
+    market = LONG if falls else replace(LONG, falls=False, still=2_000 * 10**8)
+    first = 2_000 * 10**8 if falls else 10**8
+    deep = scene(crowd(1), depth=1e6, feed=Feed(deviation=0.0)).pool
+    worse = -1 if falls else 1
+    for _ in range(200):
+        debt = int(rng.lognormal(5, 1) * USDC) + 100 * USDC
+        collateral = int(debt / rng.uniform(0.4, 0.8) / 2_000 / USDC * ETHER)
+        trigger = _trigger(market, collateral, debt)
+        slack = 0 if exact else int(2 / debt * trigger) + 1
+        key = exact_keys(market, np.array([trigger])) if exact else None
+        held = Book.of(np.array([float(collateral)]), np.array([float(debt)]), key)
+        of = Scene(market, first, held, deep, feed=Feed(deviation=0.0))
+        for answer, due in ((trigger - worse * slack, 0), (trigger + worse * (1 + slack), 1)):
+            path = np.array([1.0, (answer + 0.5) / first])
+            found = trace(of, path, most_events=2)
+            assert found.ledger[-1, Ledger.ANSWER] == answer
+            assert found.result.liquidations[0] == due
 
 
 def test_run__unknown_size__risk_error() -> None:

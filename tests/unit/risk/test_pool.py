@@ -15,6 +15,7 @@ from ringfence.math.uniswap import (
     TICK_SPACINGS,
     PoolState,
     sqrt_price,
+    sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
 from ringfence.risk import pool as floats
@@ -136,6 +137,21 @@ def test_move__down_or_up__what_selling_as_much_does() -> None:
         assert back.place == pool.place
     beyond = floats.move(pool.roots, pool.liquidity, pool.fee, pool.place, 1e-9)
     assert beyond.place.root == pool.roots[0]
+
+
+def test_sell__gap_between_ranges__jumps_over_it() -> None:
+    """Nothing lies between -60 and -600: the two ranges alone give what they hold."""
+    pool = Pool.v3([(-60, 60, 10**20), (-1_200, -600, 10**20)], 2**96, 3_000, sells_0=True)
+    near, far = (
+        Pool.v3([ticks], sqrt_price_at_tick(top), 3_000, sells_0=True)
+        for ticks, top in (((-60, 60, 10**20), 0), ((-1_200, -600, 10**20), -601))
+    )
+    first = floats.move(near.roots, near.liquidity, near.fee, near.place, near.roots[0])
+    trade = pool.sell(first.collateral + 10.0**17)
+    assert trade.place.range == 0
+    assert trade.place.root < pool.roots[1]
+    rest = -trade.asset + first.asset
+    assert rest == pytest.approx(-far.sell(10.0**17).asset, rel=1e-3)
 
 
 def test_sell__more_than_the_ranges_take__the_rest_is_left() -> None:
