@@ -95,7 +95,8 @@ class Queue(NamedTuple):
     """Who may be due: the book in order of risk, and rows of what was taken out of it.
 
     `heap` holds what was taken out and is to be looked at, `waiting` what did not pay, its key less
-    the pool's price at which it may. `marks`: the book's next, and the rows in either.
+    the pool's price at which it may. `marks`: the book's next, the rows in either, and
+    the events that were recorded.
     """
 
     collateral: Floats
@@ -106,7 +107,7 @@ class Queue(NamedTuple):
     marks: NDArray[np.int64]
 
 
-_NEXT, _HEAP, _WAITING = range(3)
+_NEXT, _HEAP, _WAITING, _EVENTS = range(4)
 _COLUMNS = len(Ledger)
 
 
@@ -143,15 +144,14 @@ def run_paths(
         key,
         np.empty((size, COLUMNS)),
         np.empty((size, COLUMNS)),
-        np.zeros(3, np.int64),
+        np.zeros(4, np.int64),
     )
     totals = np.zeros((len(paths), _COLUMNS))
-    count = 0
     for i in range(len(paths)):
         queue.marks[:] = 0
         curve = Curve(roots, liquidity.copy())
-        count = _run(world, terms, queue, curve, place, paths[i], totals[i], ledger, events)
-    return totals, count
+        _run(world, terms, queue, curve, place, paths[i], totals[i], ledger, events)
+    return totals, queue.marks[_EVENTS]
 
 
 @njit(cache=True)
@@ -165,8 +165,8 @@ def _run(
     totals: Floats,
     ledger: Floats,
     events: Floats,
-) -> int:
-    answer, age, pressure, count = float(world.answer), 0, 1.0, 0
+) -> None:
+    answer, age, pressure = float(world.answer), 0, 1.0
     totals[Ledger.RESERVE] = world.reserve
     totals[Ledger.POOL_LOW] = place.root * place.root
     fair, key = 0.0, _key(queue)
@@ -193,9 +193,7 @@ def _run(
             price = _price(world, answer)
             capacity = world.capacity_out if out else world.capacity
             before = place.root
-            place, count = _keep(
-                world, terms, queue, curve, place, price, capacity, step, totals, events, count
-            )
+            place = _keep(world, terms, queue, curve, place, price, capacity, step, totals, events)
             key = _key(queue)
             pressure *= 1.0 + world.impact * ((place.root / before) ** 2 - 1.0)
             totals[Ledger.POOL_LOW] = min(totals[Ledger.POOL_LOW], place.root * place.root)
@@ -206,7 +204,6 @@ def _run(
     totals[Ledger.PRICE], totals[Ledger.ANSWER] = fair, answer
     totals[Ledger.POOL_PRICE] = place.root * place.root
     totals[Ledger.BAD_DEBT] = _bad_debt(queue, fair)
-    return count
 
 
 @njit(cache=True)
@@ -276,9 +273,8 @@ def _keep(
     step: int,
     totals: Floats,
     events: Floats,
-    count: int,
-) -> tuple[Place, int]:
-    """Liquidate what pays, riskiest first; return where the pool stands, and the events so far."""
+) -> Place:
+    """Liquidate what pays, riskiest first; return where the pool then stands."""
     row, done = np.empty((1, COLUMNS)), 0
     while done < capacity and _key(queue) > terms.liquidation_ltv * price:
         _take(queue, row)
@@ -300,15 +296,15 @@ def _keep(
         done += 1
         place = _settle(world, curve, offer.trade, totals)
         _book(world, offer, totals, row[0, AGAIN] == 0.0)
-        if count < len(events):
-            _write(events[count], step, price, row, offer)
-            count += 1
+        if queue.marks[_EVENTS] < len(events):
+            _write(events[queue.marks[_EVENTS]], step, price, row, offer)
+            queue.marks[_EVENTS] += 1
         row[0, COLLATERAL] -= offer.moved.seized
         row[0, DEBT] -= offer.moved.retired
         if row[0, DEBT] > 0.0 and row[0, COLLATERAL] > 0.0:
             row[0, KEY], row[0, AGAIN] = row[0, DEBT] / row[0, COLLATERAL], 1.0
             queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
-    return place, count
+    return place
 
 
 @njit(cache=True)
