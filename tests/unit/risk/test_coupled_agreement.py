@@ -190,7 +190,13 @@ class _Chain:
         pool = Pool.v3([(*ends, liquidity)], root, self.pool.fee, sells_0=sells_0)
         rules = self.market.params._asdict()
         risk = RiskParams(**{one.name: rules[one.name] for one in fields(RiskParams)})
-        return Scene(replace(LONG, risk=risk), ANSWER, held, pool)
+        reserve = self.market.books().surplus / WAD
+        return Scene(replace(LONG, risk=risk), ANSWER, held, pool, reserve=reserve)
+
+    def claims(self) -> float:
+        """What lenders are owed, asset units."""
+        books = self.market.books()
+        return books.total_shares * books.supply_index / WAD
 
     def arbitrage(self, fair: float) -> None:
         """Bring the pool to the nearer end of the band about a price, units for units."""
@@ -227,7 +233,7 @@ def test_trace__six_positions__the_bytecodes_liquidations_step_by_step(
 ) -> None:
     """Vault, Liquidator and Uniswap v3 as they are deployed; a keeper that tries everything."""
     chain = _Chain(build_stage(in_process))
-    of = chain.scene()
+    of, claims = chain.scene(), chain.claims()
     found, done = trace(of, CRASH), []
     unit = of.world().unit
     for step, answer in enumerate(_answers(of.feed, CRASH)):
@@ -240,3 +246,9 @@ def test_trace__six_positions__the_bytecodes_liquidations_step_by_step(
     _assert_same(found, done)
     assert any(one.moved.loss for one in done)
     assert len(done) > 6
+    lost, left = found.result.lender_loss[0], found.result.reserve[0]
+    assert lost > 0
+    # The supply index is rounded down, by less than a unit of its last place at each loss.
+    slack = SCENARIO.units + len(done) * chain.market.books().total_shares / WAD
+    assert claims - chain.claims() == pytest.approx(lost, rel=SCENARIO.relative, abs=slack)
+    assert chain.market.books().surplus / WAD == pytest.approx(left, rel=1e-9, abs=slack)

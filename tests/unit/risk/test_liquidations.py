@@ -115,3 +115,10 @@ def test_beta_of__at_the_liquidation_ltv_and_far_past__base_bonus_and_beta_max(
 ) -> None:
     terms = floats.Terms(0.86, 0.83, 0.01, 1.077, 0.1, 100.0)
     assert floats.beta_of(0.86 + share, terms) == pytest.approx(1.077 if share else 1.01, rel=1e-15)
+
+
+def test_liquidate__the_designs_worked_case__its_figures() -> None:
+    """The docstring's example, which the doctests' finder does not see in jitted functions."""
+    terms = floats.Terms(0.86, 0.80, 0.01, 1.08, 0.1, 100.0)
+    moved = floats.liquidate(1.0, 1_590.0, 1_800.0, 1e30, terms)
+    assert moved == pytest.approx((0.4968, 865.3846, 2.8846, 865.3846, 0.0), abs=1e-4)
