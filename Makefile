@@ -87,6 +87,10 @@ bench: setup ## measure the gas of each operation beside the peers', into benchm
 bench-keeper: setup ## measure the keeper with a million positions, into benchmarks/keeper.json
 	@$(LOCAL_ONLY) python -m benchmarks.keeper
 
+.PHONY: bench-sim
+bench-sim: setup ## measure the simulator beside what memory allows, into benchmarks/simulator.json
+	@$(LOCAL_ONLY) python -m benchmarks.simulator
+
 MINUTES ?= 30
 SEED ?= 1
 .PHONY: soak

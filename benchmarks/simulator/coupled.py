@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from benchmarks.simulator.figures import Figure
+from benchmarks.figures import Figure
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.math.liquidation import RiskParams
 from ringfence.risk.contagion import draw_book
@@ -59,7 +59,13 @@ def measure(paths: int = 4_000) -> list[Figure]:
     result = run(scene, days)
     wall, own = time.perf_counter() - wall, time.process_time() - own
     return [
-        Figure(f"coupled day-paths, {POSITIONS:,} positions", paths / own, "/s a core", TARGET),
+        Figure(
+            f"coupled day-paths, {POSITIONS:,} positions",
+            paths / own,
+            "/s a core",
+            TARGET,
+            at_least=True,
+        ),
         Figure("the same by the clock on the wall", paths / wall, "/s"),
         Figure("liquidations a path, mean", float(result.liquidations.mean()), ""),
         Figure("liquidations a path, most", float(result.liquidations.max()), ""),

@@ -1,10 +1,11 @@
 """How much a liquidation moves, in floats, for jitted loops.
 
-The rules are those of `ringfence.math.liquidation` (LIQ-4, LIQ-5) without their roundings. For LTVs
-half a per cent apart and more, everything is within RELATIVE of the position's own debt and
-collateral of what the contract moves, and within UNITS asset units, and their worth in collateral
-and one unit, besides. Where an amount is that near to where the rules switch (solvent or not,
-`min_debt` left or not), floats may take the other branch.
+The rules are those of `ringfence.math.liquidation` (LIQ-4, LIQ-5) without their roundings. With
+LTVs half a per cent apart or more, asset amounts are off from what the contract moves by no more
+than RELATIVE of the position's debt, and UNITS / (1 - beta_max * target_ltv) units of the asset and
+as many collateral units' worth; what is seized by as much at the price, one unit, and RELATIVE of
+the collateral. Where a position is that near to where the rules switch (solvent or not, `min_debt`
+left or not), floats may take the other branch.
 """
 
 from __future__ import annotations

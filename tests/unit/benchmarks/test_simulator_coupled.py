@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.simulator.coupled import TARGET, measure
 from benchmarks.simulator.figures import Figure
+
+from benchmarks.simulator.coupled import TARGET, measure
 
 
 def test_measure__a_few_paths__rates_and_what_happened() -> None:
