@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import site
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import (
@@ -41,6 +42,8 @@ AHEAD = 32
 CHECK_EVERY = 5.0
 """Seconds without a result after which the pool is looked at."""
 _DIGEST = hashlib.sha256().digest_size
+_ROOT = Path(__file__).parents[2]
+"""Where the package is imported from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,10 @@ class Processes:
     @contextmanager
     def open(self) -> Iterator[Executor]:
         """Yield a pool of processes."""
-        executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        # `ape run` takes the project off the path that a process is begun with.
+        executor = ProcessPoolExecutor(
+            self.workers, get_context("spawn"), site.addsitedir, (str(_ROOT),)
+        )
         try:
             yield executor
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from ringfence.risk.paths import Gbm, Merton
 from ringfence.risk.work import Cache, Processes, Task, canonical, packed, run_tasks
 from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED, SEED, THREAD, expected, scales
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_run_tasks__any_number_of_workers__same_bytes_in_order(workers: int) -> None:
@@ -21,6 +24,14 @@ def test_run_tasks__any_number_of_workers__same_bytes_in_order(workers: int) -> 
     inputs = [{"scale": scale, "seconds": 0.3 * (scale == 0)} for scale in range(40)]
     found = [packed(one) for one in run_tasks(DRAW, inputs, SEED, Processes(workers), print)]
     assert found == expected(40)
+
+
+def test_run_tasks__project_off_the_path_as_ape_has_it__workers_find_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one and Path(one) != ROOT])
+    found = run_tasks(DRAW, scales(1), SEED, Processes(1), print)
+    assert [packed(one) for one in found] == expected(1)
 
 
 def test_run_tasks__stopped_and_run_again__does_only_what_is_left(tmp_path: Path) -> None:
