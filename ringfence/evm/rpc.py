@@ -40,19 +40,23 @@ class _Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+_SCHEMES = {"http": _Connection, "https": http.client.HTTPSConnection}
+
+
 class JsonRpc:
     """A connection to one node; close it when done."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise EvmError(
-                f"{url!r} is not the address of a local node, like http://127.0.0.1:8545"
-            )
+        if parts.scheme not in _SCHEMES or parts.hostname is None:
+            raise EvmError(f"{url!r} is not the address of a node, like http://127.0.0.1:8545")
         self.url = url
-        self._path = parts.path or "/"
+        # What follows the host may be a key: no error shows it.
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._path = (parts.path or "/") + (parts.query and f"?{parts.query}")
         self._ids = itertools.count(1)
-        self._connection = _Connection(parts.hostname, parts.port or 80, timeout=_TIMEOUT)
+        kind = _SCHEMES[parts.scheme]
+        self._connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT)
 
     def close(self) -> None:
         """Close the connection."""
@@ -65,7 +69,7 @@ class JsonRpc:
             return json.loads(self._connection.getresponse().read())
         except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
             self._connection.close()
-            raise EvmError(f"no answer from the node at {self.url}: {error}") from error
+            raise EvmError(f"no answer from the node at {self._shown}: {error}") from error
 
     def batch(self, requests: list[Request]) -> list[Json | RpcError]:
         """Send several requests at once; return each one's result, or its error, in their order."""
@@ -76,6 +80,8 @@ class JsonRpc:
                 for number, (method, params) in zip(ids, requests, strict=True)
             ]
         )
+        if not isinstance(answers, list):  # it refuses all of them at once
+            return [_result(method, answers) for method, _params in requests]
         by_id = {answer["id"]: answer for answer in answers}
         return [
             _result(method, by_id[number])
@@ -91,7 +97,9 @@ class JsonRpc:
 
 
 def _result(method: str, answer: Json) -> Json | RpcError:
-    if "error" not in answer:
+    if "result" in answer:
         return answer["result"]
-    error = answer["error"]
+    error = answer.get("error", answer)
+    if not isinstance(error, dict):
+        return RpcError(method, str(error), None)
     return RpcError(method, str(error.get("message", error)), error.get("data"))

@@ -78,7 +78,7 @@ def test_rpc__unknown_method__error_names_it(anvil: AnvilEngine) -> None:
         rpc.call("eth_nonsense")
     assert rpc.batch([("eth_chainId", []), ("net_version", [])]) == ["0x1", "1"]
     rpc.close()
-    with pytest.raises(EvmError, match="is not the address of a local node"):
+    with pytest.raises(EvmError, match="is not the address of a node"):
         JsonRpc("wss://node")
 
 
