@@ -124,13 +124,13 @@ def cache_of(directory: Path | None) -> Cache | None:
 
 
 @contextmanager
-def counting(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar of paths on stderr while the work goes on; yield what sets it."""
+def counting(total: int, what: str = "paths", *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar of paths, or what else, on stderr while work goes on; yield what sets it."""
     with Progress(
-        TextColumn("paths"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=Console(stderr=True, quiet=quiet), transient=True,
     ) as progress:  # fmt: skip
-        bar = progress.add_task("paths", total=total)
+        bar = progress.add_task(what, total=total)
         yield lambda count: progress.update(bar, completed=count)
 
 

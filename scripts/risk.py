@@ -8,6 +8,7 @@ from scripts._risk_calibrate import calibrate
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
 from scripts._risk_loss import loss
+from scripts._risk_rounds import rounds
 from scripts._risk_trader import trader
 
 
@@ -16,5 +17,5 @@ def cli() -> None:
     """Price the risk of a market and of a trade, by the contract's own rules."""
 
 
-for _command in (calibrate, contagion, cross, loss, trader):
+for _command in (calibrate, contagion, cross, loss, rounds, trader):
     cli.add_command(_command)
