@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scripts._risk_allocate import allocation
 from scripts._risk_calibrate import calibrate
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
@@ -17,5 +18,5 @@ def cli() -> None:
     """Price the risk of a market and of a trade, by the contract's own rules."""
 
 
-for _command in (calibrate, contagion, cross, loss, rounds, trader):
+for _command in (allocation, calibrate, contagion, cross, loss, rounds, trader):
     cli.add_command(_command)
