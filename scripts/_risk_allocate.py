@@ -41,6 +41,9 @@ from scripts._risk_setup import (
     words,
 )
 
+FIGURES = ("equity", "exposure")
+"""Of Scenarios, in a task's result."""
+
 
 def _scenarios(
     lot: AllocateLot, tasks: int, seed: int, workers: int, scheduler: str | None,
@@ -61,9 +64,6 @@ def _scenarios(
         for half in (parts[:tasks], parts[tasks:])
     )
     return chosen, checked
-
-
-FIGURES = ("equity", "exposure")
 
 
 def _table(lot: AllocateLot, names: list[str], split: Allocation, checked: Scenarios,

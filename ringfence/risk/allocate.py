@@ -8,7 +8,8 @@ the split is a linear programme over the scenarios (Rockafellar and Uryasev 2000
 solved by cutting planes: each is the mean loss of the worst paths of the last split, and a few
 dozen do for any number of paths (Kuenzi-Bay and Mayer 2006).
 
-Capital that goes nowhere is kept in cash. Nobody tops up.
+Capital that goes nowhere is kept in cash. Nobody tops up. Exposure is gross: a long and a short on
+one token add up, though they hedge each other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.optimize import linprog
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.book import Floats
-from ringfence.risk.cross import Accounts, Venue, correlated, isolated
+from ringfence.risk.cross import Accounts, Venue, check_correlation, correlated, isolated
 from ringfence.risk.errors import RiskError
 from ringfence.risk.loss import Keepers
 from ringfence.risk.market import RiskMarket
@@ -35,6 +36,8 @@ Aim = Literal["exposure", "return"]
 
 _TOLERANCE = 1e-6
 """Of the budget: HiGHS holds its constraints to 1e-7. The split is scaled down by what is above."""
+
+_MOST_CUTS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +140,20 @@ def allocate(
             f"{LEAST_TAIL}); pass more paths or a level such as 0.95"
         )
     worth = (found.exposure if aim == "exposure" else -found.loss).mean(axis=0)
-    rows, limits = [np.ones(slots)], [1.0]
-    while True:
-        solved = linprog(-worth, A_ub=np.array(rows), b_ub=limits, method="highs")
+    rows = [np.ones(slots)]
+    for _ in range(_MOST_CUTS):
+        solved = linprog(-worth, A_ub=np.array(rows), b_ub=np.ones(len(rows)), method="highs")
         if not solved.success:
-            raise RiskError(f"no split was found: {solved.message}")
+            break
         losses = found.loss @ solved.x
         shortfall = expected_shortfall(losses, level).value
         if shortfall <= budget * (1 + _TOLERANCE):
-            break
-        rows.append(_tail(losses, level) @ found.loss)
-        limits.append(budget)
-    share = solved.x * min(1.0, budget / max(shortfall, budget))
-    return Allocation.of(found, capital * share, level)
+            share = np.maximum(solved.x, 0) * min(1.0, budget / max(shortfall, budget))
+            return Allocation.of(found, capital * share, level)
+        rows.append(_tail(losses, level) @ found.loss / budget)
+    raise RiskError(
+        f"no split was found in {len(rows)} steps: {solved.message}; pass fewer leverages"
+    )
 
 
 def _tail(losses: Floats, level: float) -> Floats:
@@ -176,6 +180,9 @@ class AllocateLot:
     paths: int
     steps: int
     step_seconds: int
+
+    def __post_init__(self) -> None:
+        check_correlation(self.correlation)
 
 
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:

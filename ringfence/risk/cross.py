@@ -304,7 +304,8 @@ def random_accounts(rng: Generator, initial_ltvs: list[float], law: AccountLaw) 
     return Accounts(account, market, value, debt, law.spare * np.bincount(account, value - debt))
 
 
-def _check_correlation(correlation: float) -> None:
+def check_correlation(correlation: float) -> None:
+    """Raise RiskError unless returns may correlate so: 0 to 1."""
     if not 0 <= correlation <= 1:
         raise RiskError(f"correlation is {correlation} (limits 0 and 1); pass 0.6")
 
@@ -322,7 +323,7 @@ def correlated(
     own, weighted so that their variance is the model's. Under another law than the normal the mix
     is a little nearer to normal than the model, but a crash of the common draw hits all.
     """
-    _check_correlation(correlation)
+    check_correlation(correlation)
     drawn = [np.log(model.draw(rng, *shape)) for _ in range(markets + 1)]
     common, own = correlation**0.5, (1 - correlation) ** 0.5
     return np.exp([common * drawn[0] + own * each for each in drawn[1:]])
@@ -342,7 +343,7 @@ class CrossLot:
     step_seconds: int
 
     def __post_init__(self) -> None:
-        _check_correlation(self.correlation)
+        check_correlation(self.correlation)
 
 
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
