@@ -6,18 +6,16 @@ of the result alone: the same result gives the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from jinja2 import Environment
 
-from ringfence.sim.plots import Figure, figures
+from ringfence.sim import frame
+from ringfence.sim.frame import framed
+from ringfence.sim.plots import figures
 from ringfence.sim.proof import Proof, prove
 from ringfence.sim.result import Action, Books, Market, Result
 from ringfence.sim.story import BEARERS, OUTCOMES, Story, loss_parts, stories
@@ -33,8 +31,6 @@ from ringfence.sim.wording import (
     salt_of,
     shorten,
 )
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +75,13 @@ def render(result: Result, build: Mapping[str, str] | None = None) -> str:
         books={market.name: book_rows(market, lexicon) for market in result.markets},
         proofs=proofs,
         sound=sum(proof.held for proof in proofs),
-        figures=embed(figures(result, told)),
-        plotly=Markup(get_plotlyjs()),
-        style=Markup(_text("report.css")),
-        script=Markup(_text("report.js")),
+        **framed(result.title, figures(result, told)),
     )
-
-
-def _text(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _environment(lexicon: Lexicon) -> Environment:
-    """Return Jinja with escaping on, undefined names refused, and the page's own filters."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Return the frame's Jinja with the page's own filters."""
+    environment = frame.environment()
     environment.filters.update(
         amount=lexicon.amount,
         exact=lexicon.exact,
@@ -119,14 +102,6 @@ def _environment(lexicon: Lexicon) -> Environment:
         wallet=lambda action: wallet(action, lexicon),
     )
     return environment
-
-
-def embed(drawn: Mapping[str, Figure]) -> Markup:
-    """Return figures as JSON that no text in it can break out of."""
-    text = json.dumps(drawn, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
 
 
 def headline(result: Result) -> str:

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ringfence.sim.report import embed, render
+from ringfence.sim.frame import embed
+from ringfence.sim.report import render
 from ringfence.sim.result import Check, Keeper, Result, from_json, to_json
 from tests.support.synthetic_result import synthetic_result
 
