@@ -1,8 +1,6 @@
 """The report in a real browser: nothing is complained of, every figure is drawn, offline."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,36 +8,11 @@ import pytest
 from ringfence.sim.plots import figures
 from ringfence.sim.report import render
 from ringfence.sim.story import stories
+from tests.support.browser import BROWSER, visit
 from tests.support.synthetic_result import synthetic_result
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 if BROWSER is None:
     pytest.skip("no chromium on PATH, so no figure can be drawn", allow_module_level=True)
-
-
-def visit(page: Path, profile: Path, *options: str) -> tuple[str, list[str]]:
-    """Return a page as it stands once its scripts have run, and what its console said."""
-    command = [
-        str(BROWSER),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-sync",
-        "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        f"--user-data-dir={profile}",
-        "--window-size=1280,2000",
-        "--virtual-time-budget=8000",
-        "--enable-logging=stderr",
-        *options,
-        "--dump-dom",
-        page.as_uri(),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return done.stdout, said
 
 
 def test_report__in_a_browser__draws_every_figure_without_complaint(tmp_path: Path) -> None:
