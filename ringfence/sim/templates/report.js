@@ -76,4 +76,5 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   reveal();
   draw();
+  root.dataset.drawn = "";
 })();
