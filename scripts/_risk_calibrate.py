@@ -7,13 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from numpy.random import default_rng
 from rich.console import Console
 from rich.table import Table
 
-from ringfence.risk.csv_prices import read_prices
+from ringfence.risk.csv_prices import Prices, read_prices
 from ringfence.risk.errors import RiskError
 from ringfence.risk.fit import Fit, fit
 from ringfence.risk.models import spell_model
+from scripts._risk_report import report_option, write_report
+
+_SEED = 1
+_PATHS = 2_000
+_AHEAD = 30
+"""Steps of the fan chart."""
 
 
 def _data(one: Fit) -> dict[str, object]:
@@ -36,16 +43,39 @@ def _table(fits: list[Fit]) -> Table:
     return table
 
 
+def _report(to: Path, csv: Path, prices: Prices, fits: list[Fit]) -> None:
+    from ringfence.risk.report.prices import fan, tail_fit
+
+    step, best = prices.step_seconds, fits[0]
+    paths = best.model.draw(default_rng(_SEED), _PATHS, _AHEAD, step)
+    words = ", ".join(f"{one.name} {one.bic:,.1f}" for one in fits)
+    spelled = spell_model(best.model)
+    count = len(prices.returns)
+    lead = (
+        f"Of {len(fits)} laws {best.name} fits the {count:,} log returns best: {spelled}.",
+        f"BIC, the lower the better: {words}.",
+    )
+    given = {"seed": _SEED, "step_seconds": step, "best": spelled}
+    panels = [
+        tail_fit(prices.returns, fits, step, default_rng(_SEED)),
+        fan(paths, step),
+    ]
+    write_report(to, f"Price models of {csv.name}", lead, given, [csv], panels)
+
+
 @click.command()
 @click.argument("csv", type=click.Path(path_type=Path))
+@report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def calibrate(csv: Path, as_json: bool) -> None:
+def calibrate(csv: Path, report: Path | None, as_json: bool) -> None:
     """Fit price models to a CSV's prices (columns time and price), the lowest BIC first."""
     console = Console()
     try:
         prices = read_prices(csv)
         with Console(stderr=True).status("fitting"):
             fits = fit(prices.returns, prices.step_seconds)
+        if report is not None:
+            _report(report, csv, prices, fits)
     except RiskError as error:
         raise click.ClickException(str(error)) from None
     if as_json:

@@ -33,6 +33,7 @@ from ringfence.risk.coupled import Coupled, Keepers, Scene
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 from ringfence.risk.pool import Pool
+from scripts._risk_report import report_option, write_report
 
 _DECIMALS = {"WETH": 18, "USDC": 6, "DAI": 18, "USDT": 6, "WBTC": 8}
 _STEP = 60
@@ -139,15 +140,17 @@ def _show(
 @click.option("--blocks", default=300, type=click.IntRange(1), help="The longest outage.")
 @click.option("--short", is_flag=True, help="The asset's feed moves, and rises.")
 @click.option("--seed", default=1, help="Of the book.")
+@report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def contagion(
     market_file: Path, price: float, debt: float, held: float, width: float, fee: float,
     fall: float, over: int, positions: int, reserve: float, gas: float, blocks: int, short: bool,
-    seed: int, as_json: bool,
+    seed: int, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Let a market's price fall within the hour: its cascade, and what an outage adds."""
     try:
-        market = RiskMarket.of(load_market(market_file), _DECIMALS, falls=not short)
+        file = load_market(market_file)
+        market = RiskMarket.of(file, _DECIMALS, falls=not short)
         answer = round(price * 10**FEED_DECIMALS)
         if answer < 1:
             raise RiskError(f"the price is {price:g}; pass one above 0")
@@ -173,6 +176,26 @@ def contagion(
                 step_seconds=_STEP, start=1, oracle=True, keepers=scene.keepers.count,
             )  # fmt: skip
             bears = depth(scene.pool, market, float(book.collateral.sum()))
+        if report is not None:
+            from scripts._risk_contagion_report import panels
+
+            asked = {"market": market.id, "price": price, "debt": debt, "depth": held,
+                     "width": str(width), "fee": fee, "fall": fall, "over": over,
+                     "positions": positions, "reserve": reserve, "gas": gas, "blocks": blocks,
+                     "short": short, "seed": seed}  # fmt: skip
+            symbol, moves = file.file.asset, "rise" if short else "fall"
+            said = (
+                f"A {moves} of {fall:g} % within {over} minutes on {positions:,} positions that "
+                f"owe {debt:,.0f} {symbol}."
+            )
+            borne = (
+                f"The pool bears {bears.debt / asset:,.0f} {symbol} of debt at once, and falls "
+                f"{bears.fall:.2%} by it."
+            )
+            write_report(
+                report, f"Contagion in {market.id}", (said, borne), asked, (market_file,),
+                panels(scene, path, curve, bears, symbol, _STEP),
+            )  # fmt: skip
     except (RiskError, DeployError) as error:
         raise click.ClickException(str(error)) from None
     except KeyError as error:

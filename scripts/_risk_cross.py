@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from numpy.random import default_rng
+from numpy.random import SeedSequence, default_rng
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +21,7 @@ from ringfence.risk.cross import (
     AccountLaw,
     CrossLot,
     Venue,
+    correlated,
     random_accounts,
 )  # fmt: skip
 from ringfence.risk.errors import RiskError
@@ -30,6 +32,7 @@ from ringfence.risk.paths import DAY
 from ringfence.risk.tail import Estimate, expected_shortfall, mean
 from ringfence.risk.work import run_tasks
 from scripts._node import one_line_errors
+from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
     cache_of,
     common,
@@ -40,6 +43,9 @@ from scripts._risk_setup import (
     say,
     words,
 )
+
+if TYPE_CHECKING:
+    from ringfence.risk.report.panel import Panel
 
 KINDS = {
     "isolated": "isolated",
@@ -76,6 +82,32 @@ def _better(found: dict[str, Floats], kind: str, name: str) -> Estimate:
     return mean(found[f"{kind}.{name}"] - found[f"isolated.{name}"])
 
 
+def _panels(lot: CrossLot, found: dict[str, Floats], seed: int) -> list[Panel]:
+    """Return the report's figures; the fan is of the first task's first market, drawn again."""
+    from ringfence.risk.report.prices import fan
+    from ringfence.risk.report.system import pairs
+
+    shown = {
+        "lost": "slots lost, number", "other_lost": "other slots lost, number",
+        "lender_loss": "lender loss, in the one currency",
+    }  # fmt: skip
+    crossed = [kind for kind in KINDS if kind != "isolated"]
+    shape = (lot.paths, lot.steps, lot.step_seconds)
+    rng = default_rng(SeedSequence(seed).spawn(1)[0])
+    drawn = correlated(rng, lot.model, len(lot.venues), lot.correlation, shape)
+    return [
+        *(
+            pairs(
+                found[f"isolated.{name}"],
+                {KINDS[kind]: found[f"{kind}.{name}"] for kind in crossed},
+                what, name.replace("_", "-"),
+            )
+            for name, what in shown.items()
+        ),
+        fan(drawn[0], lot.step_seconds),
+    ]  # fmt: skip
+
+
 @click.command()
 @click.argument("market_files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @common
@@ -99,12 +131,13 @@ def _better(found: dict[str, Floats], kind: str, name: str) -> Estimate:
 @click.option(
     "--correlation", type=float, default=0.6, show_default=True, help="Of the markets' returns."
 )
+@report_option
 @one_line_errors
 def cross(
     market_files: tuple[Path, ...], model: str, days: float, step: int, paths: int, batch: int,
     seed: int, delay: int, discount: float, workers: int, scheduler: str | None,
     cache: Path | None, chain: Path, as_json: bool, shorts: tuple[str, ...], accounts: int,
-    slots: int, least_ltv: float, spare: float, correlation: float,
+    slots: int, least_ltv: float, spare: float, correlation: float, report: Path | None,
 ) -> None:  # fmt: skip
     """Compare margins on the same accounts and paths; a market file may be given twice."""
     unknown = set(shorts) - {path.stem for path in market_files}
@@ -141,21 +174,29 @@ def cross(
         "correlation": correlation, "spare": float(book.spare.sum()),
         "debt": float(book.debt.sum()), "value": float(book.value.sum()),
     }  # fmt: skip
+    head = (
+        f"{given['paths']:,} paths of {model}; {accounts:,} accounts, {given['slots']:,} slots, "
+        f"worth {given['value']:,.0f}, debt {given['debt']:,.0f}, spare {given['spare']:,.0f}"
+    )
+    apart = [
+        f"{KINDS[kind]}, less isolated: slots lost {words(of['lost'])}, lender loss "
+        f"{words(of['lender_loss'])}, traders' capital {words(of['capital'])}"
+        for kind, of in differences.items()
+    ]
+    if report is not None:
+        asked = {**given, "step": step, "batch": batch, "delay": delay, "discount": discount,
+                 "least_ltv": least_ltv, "spare_part": spare, "shorts": sorted(shorts)}  # fmt: skip
+        write_report(
+            report, "Isolated beside cross margin", (head, *apart), asked, (*market_files, chain),
+            _panels(lot, found, seed),
+        )  # fmt: skip
     if as_json:
         less = {kind: _json(of) for kind, of in differences.items()}
         data = {kind: _json(of) for kind, of in estimates.items()}
         click.echo(json.dumps({**given, **data, "less_isolated": less}))
         return
     console = Console()
-    console.print(
-        f"{given['paths']:,} paths of {model}; {accounts:,} accounts, {given['slots']:,} slots, "
-        f"worth {given['value']:,.0f}, debt {given['debt']:,.0f}, spare {given['spare']:,.0f}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    console.print(head, highlight=False, soft_wrap=True)
     console.print(_table(estimates))
-    for kind, of in differences.items():
-        console.print(
-            f"{KINDS[kind]}, less isolated: slots lost {words(of['lost'])}, lender loss "
-            f"{words(of['lender_loss'])}, traders' capital {words(of['capital'])}",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    for line in apart:
+        console.print(line, highlight=False, soft_wrap=True)

@@ -7,19 +7,25 @@ from collections.abc import Iterable
 from dataclasses import fields
 from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from numpy.random import default_rng
+import numpy as np
+from numpy.random import SeedSequence, default_rng
 from rich.console import Console
 
-from ringfence.risk.book import BookLaw, random_book
+from ringfence.risk.agreement import disagreements
+from ringfence.risk.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.loss import DRAW_LOSSES, Keepers, LossReport, Lot, price_losses
 from ringfence.risk.market import FEED_DECIMALS
 from ringfence.risk.models import parse_model
 from ringfence.risk.paths import DAY
+from ringfence.risk.sensitivity import swings
+from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, Precision
 from ringfence.risk.work import run_tasks
 from scripts._node import one_line_errors
+from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
     MOVING,
     cache_of,
@@ -31,6 +37,14 @@ from scripts._risk_setup import (
     say,
     words,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from ringfence.risk.report.panel import Panel
+
+_AGAIN = 2_000
+"""Paths that a report looks at again, at most, in whole tasks."""
+_CHECKED = 200
+"""Positions that a report holds against the contract's rules."""
 
 
 def _lines(found: LossReport, asset: str) -> Iterable[str]:
@@ -56,6 +70,30 @@ def _data(found: LossReport) -> dict[str, object]:
         "paths": found.outcome.lender_loss.size,
         **{name: figures(one) if isinstance(one, Estimate) else one for name, one in of.items()},
     }
+
+
+def _panels(lot: Lot, exact: Positions, found: LossReport, seed: int, asset: str) -> list[Panel]:
+    """Return the report's figures; what is drawn again are the first tasks' paths."""
+    from ringfence.risk.report.losses import agreement, distribution, tornado
+    from ringfence.risk.report.positions import debt_at_drop, ladder
+    from ringfence.risk.report.prices import fan
+
+    tasks = max(min(found.outcome.lender_loss.size, _AGAIN) // lot.paths, 1)
+    streams = SeedSequence(seed).spawn(tasks)
+    shape = lot.paths, lot.steps, lot.step_seconds
+    paths = np.concatenate([lot.model.draw(default_rng(one), *shape) for one in streams])
+    lows = paths.min(axis=1) if lot.market.falls else -paths.max(axis=1)
+    worst = answers_of(paths[lows.argmin()], lot.first)
+    some = Positions(exact.collateral[:_CHECKED], exact.scaled_debt[:_CHECKED], exact.debt_index)
+    base, moved = swings(lot, paths)
+    return [
+        distribution(found.outcome.lender_loss, found.var_95, found.es_99, asset),
+        tornado(base, moved, f"ES 99 of {len(paths):,} paths, {asset}"),
+        ladder(lot.market, lot.book, lot.first, asset),
+        debt_at_drop(lot.market, lot.book, lot.first, asset),
+        fan(paths, lot.step_seconds),
+        agreement(disagreements(lot.market, some, worst), "positions on the worst path", "steps"),
+    ]
 
 
 @click.command()
@@ -89,12 +127,14 @@ def _data(found: LossReport) -> dict[str, object]:
     help="Half the ES's interval over the ES, at most,",
 )
 @click.option("--floor", type=float, default=1e-5, show_default=True, help="or over the debt.")
+@report_option
 @one_line_errors
 def loss(
     market_file: Path, model: str, days: float, step: int, paths: int, batch: int, seed: int,
     delay: int, discount: float, workers: int, scheduler: str | None, cache: Path | None,
     chain: Path, as_json: bool, short: bool, positions: int, size: float | None, least_ltv: float,
     price: float, reserve: float | None, share: float, floor: float,
+    report: Path | None,
 ) -> None:  # fmt: skip
     """Draw paths until lenders' ES 99 is known well enough; liquidations do not move the price."""
     file, market = read_market(market_file, chain, short=short)
@@ -102,9 +142,9 @@ def loss(
     if size is None:
         unit = market.worth(10**market.collateral_decimals, first)
         size = float(file.file.caps.debt) / positions / unit
-    book = random_book(
-        default_rng(seed), market, positions, first, BookLaw(size, least_ltv=least_ltv)
-    )
+    law = BookLaw(size, least_ltv=least_ltv)
+    exact = random_positions(default_rng(seed), market, positions, first, law)
+    book = Book.of(market, exact).sorted()
     debt = float(book.debt.sum())
     held = float(file.file.reserve.target) * debt if reserve is None else reserve
     lot = Lot(
@@ -134,10 +174,20 @@ def loss(
         "delay": delay,
         "discount": discount,
     }
+    lines = list(_lines(found, file.file.asset))
+    if report is not None:
+        asked = {**given, "size": size, "least_ltv": least_ltv, "price": price, "reserve": held,
+                 "paths": paths, "batch": batch, "share": share, "floor": floor,
+                 "short": short}  # fmt: skip
+        panels = _panels(lot, exact, found, seed, file.file.asset)
+        write_report(
+            report, f"What lenders of {market.id} may lose", lines, asked, (market_file, chain),
+            panels,
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps({**given, **_data(found)}))
         return
     console = Console()
     console.print(f"{market.id}, {model}, {days:g} days, seed {seed}", highlight=False)
-    for line in _lines(found, file.file.asset):
+    for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

@@ -5,25 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from decimal import Decimal
+from math import sqrt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 from numpy.random import SeedSequence, default_rng
 from rich.console import Console
 from rich.table import Table
 
 from ringfence.deploy.units import show, to_units
+from ringfence.math.fixed_point import WAD
 from ringfence.risk.chances import Chance, Event
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY, PriceModel
+from ringfence.risk.paths import DAY, YEAR, Floats, PriceModel
 from ringfence.risk.rebalance import Policy
 from ringfence.risk.stress import stress_days
 from ringfence.risk.trader import Holding, Outlook, Seen, look, opened, outlook
 from ringfence.risk.trigger import trigger
 from scripts._node import one_line_errors
+from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import counting, read_market
+
+if TYPE_CHECKING:
+    from ringfence.risk.report.panel import Panel
 
 BATCH = 500
 """Paths a task: the same ones whatever the number of them."""
@@ -117,6 +125,24 @@ def _data(found: Outlook) -> dict[str, object]:
     }
 
 
+def _panels(
+    market: RiskMarket, leverage: float, trigger: float, paths: Floats, step: int, days: float,
+    crashes: dict[str, Floats],
+) -> list[Panel]:  # fmt: skip
+    """Return the report's figures; the trigger and all paths relative to the first price."""
+    from ringfence.risk.report.positions import passage
+    from ringfence.risk.report.prices import fan, stress_replay
+
+    volatility = float(np.diff(np.log(paths)).std()) * sqrt(YEAR / step)
+    most = max(WAD / (WAD - market.initial_ltv), leverage)
+    horizons = np.linspace(days / 30, days, 30)
+    return [
+        fan(paths, step, trigger),
+        passage(market, most, volatility, horizons),
+        stress_replay(crashes, 60, trigger),
+    ]
+
+
 @click.command()
 @click.argument("market_file", type=click.Path(path_type=Path))
 @click.option("--leverage", type=float, required=True, help="Collateral over equity.")
@@ -152,12 +178,13 @@ def _data(found: Outlook) -> dict[str, object]:
     show_default=True,
     help="Chain file that knows the tokens.",
 )
+@report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @one_line_errors
 def trader(
     market_file: Path, leverage: float, price: Decimal, margin: Decimal, short: bool, model: str,
     days: float, step: int, paths: int, seed: int, band: float, fee: float, slippage: float,
-    chain: Path, as_json: bool,
+    chain: Path, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what a position may meet: calls, liquidation, top-ups, leverage, rebalancing."""
     file, market = read_market(market_file, chain, short=short)
@@ -180,32 +207,41 @@ def trader(
         holding.debt_index,
         market.risk.liquidation_ltv,
     )
-    if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "market": market.id,
-                    "model": model,
-                    "seed": seed,
-                    "steps": steps,
-                    "step_seconds": step,
-                    "trigger": at,
-                    **_data(found),
-                },
-                indent=2,
-            )
-        )
-        return
-    console = Console(highlight=False)
+    given = {
+        "market": market.id, "model": model, "seed": seed, "steps": steps, "step_seconds": step,
+        "trigger": at,
+    }  # fmt: skip
     symbols = file.file.collateral, file.file.asset
-    console.print(
+    position = (
         f"{market.id}: {show(holding.collateral, market.collateral_decimals)} {symbols[0]}, owing "
         f"{show(holding.debt, market.asset_decimals)} {symbols[1]}; liquidatable "
-        f"{'below' if market.falls else 'above'} {show(at, FEED_DECIMALS)}",
-        soft_wrap=True,
+        f"{'below' if market.falls else 'above'} {show(at, FEED_DECIMALS)}"
     )
-    console.print(f"{model}, {paths:,} paths of {steps:,} steps, {step} s apart, seed {seed}")
+    run = f"{model}, {paths:,} paths of {steps:,} steps, {step} s apart, seed {seed}"
+    rows = list(_rows(found, market.collateral_decimals, symbols[0]))
+    if report is not None:
+        # The first task's paths, again.
+        drawn = law.draw(
+            default_rng(SeedSequence(seed).spawn(1)[0]), min(BATCH, paths), steps, step
+        )
+        days_of = {day: path[0] for day, path in crashes.items()}
+        panels = _panels(market, leverage, at / answer, drawn, step, days, days_of)
+        asked = {**given, "paths": paths, "leverage": leverage, "price": str(price),
+                 "margin": str(margin), "band": band, "fee": fee, "slippage": slippage,
+                 "short": short}  # fmt: skip
+        words = f"Margin call {_chance(found.call.chance)}, liquidation "
+        words += _chance(found.liquidation.chance)
+        write_report(
+            report, f"A {leverage:g}x position in {market.id}",
+            (f"{words}.", position, run), asked, (market_file, chain), panels,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({**given, **_data(found)}, indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(position, soft_wrap=True)
+    console.print(run)
     table = Table("question", "answer")
-    for question, answered in _rows(found, market.collateral_decimals, symbols[0]):
+    for question, answered in rows:
         table.add_row(question, answered)
     console.print(table)
