@@ -211,7 +211,7 @@ def tornado(base: float, swings: Sequence[Swing], figure_name: str) -> Panel:
     order = sorted(swings, key=lambda one: abs(one.at_high - one.at_low))
     names = [f"{one.name}: {one.low} / {one.high}" for one in order]
     data = [
-        bars(which, [end - base for end in ends], names, colour, orientation="h",
+        bars(which, [end - base for end in ends], names, colour, orientation="h", opacity=0.7,
              base=clean([base] * len(order)))
         for which, ends, colour in (
             ("the first value", [one.at_low for one in order], "$blue"),

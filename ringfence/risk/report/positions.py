@@ -215,7 +215,7 @@ def keeper_zone(debts: Floats, moves: Floats, profits: Floats, unit: str) -> Pan
         figure(
             data,
             along("fall past the trigger, %"),
-            along(f"debt, {unit}", type="log"),
+            along(f"debt, {unit}", type="log", dtick=1),
             440,
         ),
         ("fall, %", f"pays from, {unit}", f"up to, {unit}", f"most earned, {unit}"),

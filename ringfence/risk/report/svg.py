@@ -22,6 +22,7 @@ _LETTER = 7.2
 """Width of a letter, pixels, about."""
 _SWATCH = 30
 _MARGIN = 0.04
+_MILLION = 1e6
 _DASHES = {"dash": "8 5", "dot": "2 4"}
 
 Value = str | float | None
@@ -96,7 +97,7 @@ def _round(low: float, high: float) -> list[float]:
 
 
 def _text(value: float) -> str:
-    return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,.6g}" if abs(value) < _MILLION else f"{value / _MILLION:,.6g}M"
 
 
 def _colour(name: str) -> str:
@@ -231,7 +232,8 @@ def _bars(trace: Figure, x: _Scale, y: _Scale) -> Iterable[str]:
         side = across.at(place) - thick / 2
         left, top = (one, side) if lying else (side, one)
         width, height = (other - one, thick) if lying else (thick, other - one)
-        yield _box(left, top, width, height, _colour(trace["marker"]["color"]))
+        fill, clear = _colour(trace["marker"]["color"]), trace.get("opacity", 1)
+        yield _box(left, top, width, height, fill, f";fill-opacity:{clear}")
 
 
 def _thickness(places: Sequence[Value], across: _Scale) -> float:
@@ -255,9 +257,11 @@ def _heat(trace: Figure, x: _Scale, y: _Scale) -> Iterable[str]:
     wide, tall = _thickness(trace["x"], x) / 0.9, _thickness(trace["y"], y) / 0.9
     for row, up in zip(trace["z"], trace["y"], strict=True):
         for value, along in zip(row, trace["x"], strict=True):
-            left, top = x.at(along) - wide / 2, y.at(up) - tall / 2
+            middle, level = x.at(along), y.at(up)
+            left, right = max(middle - wide / 2, x.start), min(middle + wide / 2, x.end)
+            top, bottom = max(level - tall / 2, y.end), min(level + tall / 2, y.start)
             part = abs(value) / trace["zmax"]
-            yield _box(left, top, wide, tall, over if value > 0 else under,
+            yield _box(left, top, right - left, bottom - top, over if value > 0 else under,
                        f";fill-opacity:{part:.3f}")  # fmt: skip
 
 
@@ -270,8 +274,14 @@ def _legend(data: Sequence[Figure]) -> Iterable[str]:
         width = _SWATCH + _LETTER * len(trace["name"]) + 16
         if left + width > WIDTH:
             left, top = 60.0, top + 18
-        look = trace.get("line") if trace.get("mode") == "lines" else trace.get("marker")
-        name = trace.get("fillcolor") or (look or {}).get("color", "$red")
-        yield _box(left, top - 6, 18, 5, _colour(name))
+        if trace.get("mode") == "lines" and "fillcolor" not in trace:
+            dash = _DASHES.get(trace["line"]["dash"], "none")
+            yield (
+                f'<path d="M{left:g} {top - 4:g}h20" style="stroke-width:2;stroke-dasharray:{dash};'
+                f'stroke:{_colour(trace["line"]["color"])}"/>'
+            )
+        else:
+            name = trace.get("fillcolor") or trace.get("marker", {"color": "$red"})["color"]
+            yield _box(left, top - 8, 18, 8, _colour(name))
         yield _word(left + 24, top, trace["name"], "start")
         left += width

@@ -27,6 +27,9 @@ from ringfence.sim.plots.style import EMPTY
 
 _PERCENT = 100.0
 _TABLE = 12
+_STILL = 1e-4
+_WIDTHS = (7.0, 5.0, 3.0, 1.5)
+"""Of lines one on another, so that each is seen where they are the same."""
 _PAIRS = 600
 """Paths that are drawn as points: the first ones."""
 
@@ -44,9 +47,9 @@ def outage(curves: Mapping[str, Sequence[Cutoff]], unit: str) -> Panel:
     """Return what outages cost by how long they last, a curve for each thing cut off, by name."""
     data = []
     rows: list[tuple[str, int, float, float]] = []
-    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+    for (name, curve), colour, width in zip(curves.items(), COLOURS, _WIDTHS, strict=False):
         blocks = [one.blocks for one in curve]
-        data.append(line(name, blocks, [one.loss for one in curve], colour, width=2.2))
+        data.append(line(name, blocks, [one.loss for one in curve], colour, width=width))
         if any(one.worst != one.loss for one in curve):
             worst = [one.worst for one in curve]
             data.append(line(f"{name}, worst path", blocks, worst, colour, "dot", 1.4))
@@ -83,9 +86,17 @@ class Timeline:
     step_seconds: int
 
 
+def _settled(of: Timeline) -> int:
+    """Return how many steps there are until nothing changes any more, and a quarter of them."""
+    all_of_them = np.stack((of.price, of.price_fed, of.liquidated, of.liquidated_fed))
+    moving = np.flatnonzero(np.abs(np.diff(all_of_them)).max(axis=0) > _STILL)
+    last = int(moving[-1]) + 2 if moving.size else of.price.size
+    return min(last + last // 4, of.price.size)
+
+
 def cascade(of: Timeline) -> Panel:
     """Return how a fall feeds on itself: prices and debt liquidated, without and with feedback."""
-    steps = thinned(of.price.size)
+    steps = thinned(_settled(of))
     unit, times = clock(steps, of.step_seconds)
     lines = (
         ("price without feedback", of.price, "$blue", "dot"),

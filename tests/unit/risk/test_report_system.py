@@ -81,3 +81,14 @@ def test_pairs__nothing_lost_at_all__says_so_instead_of_drawing() -> None:
     panel = pairs(np.zeros(3), {"capital": np.zeros(3)}, "lender loss, USDC")
     assert panel.figure["data"] == []
     assert "none on any" in panel.caption
+
+
+def test_cascade__quiet_after_an_hour__is_drawn_to_a_little_later() -> None:
+    panel = cascade(MADE_TIMELINE)
+    assert panel.figure["data"][0]["x"][-1] == pytest.approx(1.25, abs=0.1)
+
+
+def test_cascade__nothing_moves__is_drawn_whole() -> None:
+    still = np.ones(121)
+    panel = cascade(Timeline(still, still, still, still, 60))
+    assert panel.figure["data"][0]["x"][-1] == 2
