@@ -15,7 +15,7 @@ from ringfence.sim.keeper import KEEPER, ScenarioKeeper
 from ringfence.sim.play import ARBITRAGEUR, Play, Progress, fund_arbitrageur
 from ringfence.sim.result import Result, Token
 from ringfence.sim.scenario import Scenario, seconds
-from ringfence.sim.stage import Stage, account_of, set_stage
+from ringfence.sim.stage import SimError, Stage, account_of, set_stage
 
 CHAIN_ID = 31_337
 HISTORY = 100_000
@@ -49,6 +49,11 @@ def run(
     The deployment's record goes to `folder`. Raises RingfenceError's children when something
     cannot be staged or a trader's transaction fails.
     """
+    if scenario.only_simulated:
+        raise SimError(
+            "the demo plays no further keepers, lenders' rules or attackers; run the scenario "
+            "with `ape run simulate`, or remove them"
+        )
     began = time.monotonic()
     path = scenario.path.draw(seed)
     rpc = JsonRpc(engine.url)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +22,7 @@ from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.engine import Engine
 from ringfence.keeper.memory.store import Deployment, Store
 from ringfence.sim.scenario import Scenario
-from ringfence.sim.stage import NEVER, Stage, account_of
+from ringfence.sim.stage import Stage, account_of
 
 KEEPER = "keeper"
 _ROUNDS = 8
@@ -60,10 +59,7 @@ class ScenarioKeeper:
             address_bytes(stage.uniswap.quoter),
             address_bytes(stage.weth),
         )
-        for token in (stage.weth, stage.usdc):
-            per_ether = stage.feed_price() / 10**12 if token is stage.usdc else Fraction(1)
-            stage.fund(account, token, int(2 * most_loss * per_ether))
-            token.approve(stage.liquidator, NEVER, sender=account)
+        stage.equip(account, most_loss)
         planner = Planner(
             door, lambda: engine.book.vaults, contracts, address_bytes(account), policy
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import assert_never
+from functools import partial
+from typing import Protocol, assert_never
 
 from ringfence.math.uniswap import sqrt_price
-from ringfence.sim.agents import Trader, View
-from ringfence.sim.keeper import ScenarioKeeper
+from ringfence.sim.agents.trader import Trader, View
 from ringfence.sim.price_path import PricePath
 from ringfence.sim.result import Step
 from ringfence.sim.scenario import Close, Delever, PositionTable, Scenario, TopUp, seconds
@@ -18,11 +18,27 @@ from ringfence.sim.stage import NEVER, Stage, Venue, account_of
 Progress = Callable[[int, int, str], None]
 """Called after each step with its number, how many there are, and what to say."""
 
+Attempt = Callable[[str, str, Venue, Callable[[], None]], bool]
+"""Does what an account does in a vault, said in a few words, and returns whether it was done."""
+
 ARBITRAGEUR = "arbitrageur"
 _DOLLAR_HEARTBEAT = 86_400
 _FEED_SCALE = 10**8
 _BUDGET = 2**127
 """More than the arbitrageur has: the price's limit stops the trade."""
+
+
+class Keeper(Protocol):
+    """Whoever liquidates in a play."""
+
+    def act(self) -> int:
+        """Liquidate what pays; return how many were."""
+        ...
+
+
+def _at_once(_who: str, _what: str, _venue: Venue, do: Callable[[], None]) -> bool:
+    do()
+    return True
 
 
 @dataclass(slots=True)
@@ -38,17 +54,23 @@ class Held:
 
 @dataclass(slots=True)
 class Play:
-    """A scenario under way; `steps` and `ltvs` (position id -> one entry a step) fill up."""
+    """A scenario under way; `steps` and what is kept by market and position id fill up.
+
+    `ltvs` has one entry a step, `liquidatable` the steps at which a position was so before its
+    owner acted. What traders do goes through `attempt`.
+    """
 
     stage: Stage
     scenario: Scenario
     path: PricePath
-    keeper: ScenarioKeeper
+    keeper: Keeper
     start: int
     held: list[Held] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     ltvs: dict[tuple[str, int], list[float | None]] = field(default_factory=dict)
+    liquidatable: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     liquidations: int = 0
+    attempt: Attempt = _at_once
     _dollar_time: int = 0
     _ether_time: int = 0
     _ether_price: Fraction = Fraction(0)
@@ -62,10 +84,7 @@ class Play:
     def play_step(self, index: int) -> None:
         """Play one step: everything of it happens at one time."""
         time = index * self.path.step
-        market = Fraction(self.path.prices[index])
-        self.stage.engine.set_next_timestamp(self.start + time)
-        self.update_feeds(market)
-        self.arbitrage(market)
+        self.move_market(index)
         self.open_positions(time)
         self.let_traders_act(index)
         keeper_on = not any(since <= time < until for since, until in self.keeper_off())
@@ -74,12 +93,19 @@ class Play:
         self.steps.append(
             Step(
                 time=time,
-                market=float(market),
+                market=self.path.prices[index],
                 feed=float(self.stage.feed_price()),
                 pool=float(self.stage.pool_price()),
                 keeper_on=keeper_on,
             )
         )
+
+    def move_market(self, index: int) -> None:
+        """Bring time, feeds and pool to a step."""
+        market = Fraction(self.path.prices[index])
+        self.stage.engine.set_next_timestamp(self.start + index * self.path.step)
+        self.update_feeds(market)
+        self.arbitrage(market)
 
     def keeper_off(self) -> tuple[tuple[int, int], ...]:
         """Return the spans in which the keeper stands still, seconds."""
@@ -117,7 +143,9 @@ class Play:
                 continue
             venue, owner = self.stage.venues[table.market], account_of(table.account)
             leverage = None if table.leverage == "max" else table.leverage
-            self.stage.open(venue, owner, number, table.margin, leverage)
+            opening = partial(self.stage.open, venue, owner, number, table.margin, leverage)
+            if not self.attempt(table.account, "open", venue, opening):
+                continue
             position_id = int(owner, 16) << 96 | number
             self.held.append(Held(table, venue, owner, position_id, Trader(table.rules)))
 
@@ -131,9 +159,12 @@ class Play:
             views = self.stage.lens.positions(venue.vault, [one.position_id for one in held])
             for one, view in zip(held, views, strict=True):
                 self._record(one, index, view.collateral, view.ltv)
+                if view.liquidatable:
+                    self.liquidatable.setdefault((venue.id, one.position_id), []).append(index)
                 order = one.trader.decide(View(view.collateral, view.debt, view.ltv), price)
                 if order is not None:
-                    self._obey(one, order.what)
+                    obeying = partial(self._obey, one, order.what)
+                    self.attempt(one.table.account, order.what.do, venue, obeying)
 
     def _record(self, one: Held, index: int, collateral: int, ltv: int) -> None:
         series = self.ltvs.setdefault((one.venue.id, one.position_id), [])
@@ -156,7 +187,7 @@ def fund_arbitrageur(stage: Stage, scenario: Scenario) -> None:
     """Give the arbitrageur what moving the pool to any price of the path may take."""
     account = account_of(ARBITRAGEUR)
     weth = int(scenario.pool.weth) * 10**18
-    first = Fraction(scenario.path.waypoints[0][1])
+    first = Fraction(scenario.path.first_price())
     stage.fund(account, stage.weth, 2 * weth)
     stage.fund(account, stage.usdc, int(2 * first * weth / 10**12))
     for token in (stage.weth, stage.usdc):

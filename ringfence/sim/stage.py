@@ -127,6 +127,16 @@ class Stage:
             venue.asset.approve(venue.vault, units, sender=account)
             venue.vault.fund_reserve(units, sender=account)
 
+    def equip(self, account: str, most_loss: int) -> None:
+        """Give a keeper twice what it may lose, wei, in either token, for the liquidator to take.
+
+        Priced by the feed.
+        """
+        for token in (self.weth, self.usdc):
+            per_ether = self.feed_price() / 10**12 if token is self.usdc else Fraction(1)
+            self.fund(account, token, int(2 * most_loss * per_ether))
+            token.approve(self.liquidator, NEVER, sender=account)
+
     def feed_price(self) -> Fraction:
         """Return the feeds' USDC per WETH."""
         ether, dollar = (feed.latestAnswer() for feed in (self.ether_feed, self.dollar_feed))
@@ -205,7 +215,7 @@ def _deploy(engine: Engine, scenario: Scenario, markets: Sequence[Market], folde
     path = folder / "deployment.json"
     path.unlink(missing_ok=True)
     store = RecordStore(path)
-    first = scenario.path.waypoints[0][1]
+    first = scenario.path.first_price()
     chain = local_chain(engine.chain_id, {"WETH": first, "USDC": Decimal(1)})
     deployer = EngineDeployer(engine, engine.accounts[0])
     roles = Roles(engine.accounts[1].address, engine.accounts[2].address)
@@ -223,7 +233,7 @@ def _venue(engine: Engine, record: Record, market: Market, tokens: dict[str, Con
 
 def _make_pool(stage_engine: Engine, uniswap: Uniswap, usdc: Contract, scenario: Scenario) -> Pool:
     """Create the pool at the path's first price and fill it over all prices."""
-    first = Fraction(scenario.path.waypoints[0][1])
+    first = Fraction(scenario.path.first_price())
     weth = int(scenario.pool.weth * 10**18)
     dollars = int(first * weth / 10**12)
     provider = account_of("liquidity provider")
@@ -237,7 +247,23 @@ def _make_pool(stage_engine: Engine, uniswap: Uniswap, usdc: Contract, scenario:
 
 
 def set_stage(engine: Engine, scenario: Scenario, folder: Path) -> Stage:
-    """Deploy and fund everything that a scenario needs; the record goes to `folder`.
+    """Deploy and fund everything that a scenario needs; raises what `build_stage` does."""
+    stage = build_stage(engine, scenario, folder)
+    let_lenders_in(stage, scenario)
+    return stage
+
+
+def let_lenders_in(stage: Stage, scenario: Scenario) -> None:
+    """Have the lenders lend, and the reserves be given what the scenario says."""
+    for table in scenario.markets:
+        venue = stage.venues[table.id]
+        for lender in table.lenders:
+            stage.lend(venue, account_of(lender.account), lender.amount)
+        stage.gift(venue, account_of("reserve donor"), table.reserve_gift)
+
+
+def build_stage(engine: Engine, scenario: Scenario, folder: Path) -> Stage:
+    """Deploy everything that a scenario needs, nobody's money in it; the record goes to `folder`.
 
     Raises FileError or PlanError when a market file is wrong, ArtifactError when `make setup` has
     not been run, SimError when the market files do not fit the scenario's path.
@@ -257,7 +283,7 @@ def set_stage(engine: Engine, scenario: Scenario, folder: Path) -> Stage:
         for name in ("ETH/USD", "USDC/USD")
     ]
     venues = [_venue(engine, record, market, {"WETH": weth, "USDC": usdc}) for market in markets]
-    stage = Stage(
+    return Stage(
         engine=engine,
         record=record,
         weth=weth,
@@ -272,9 +298,3 @@ def set_stage(engine: Engine, scenario: Scenario, folder: Path) -> Stage:
         lens=engine.at(record.address("lens"), load("VaultLens")),
         venues={venue.id: venue for venue in venues},
     )
-    for table in scenario.markets:
-        venue = stage.venues[table.id]
-        for lender in table.lenders:
-            stage.lend(venue, account_of(lender.account), lender.amount)
-        stage.gift(venue, account_of("reserve donor"), table.reserve_gift)
-    return stage

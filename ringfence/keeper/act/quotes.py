@@ -224,7 +224,7 @@ class Quotes:
         answers = await ask(self._rpc, calls, head.hash)
         quotes: dict[bytes, dict[int, int | None]] = {}
         for (path, amount), answer in zip(lacking, answers, strict=True):
-            quotes.setdefault(path, {})[amount] = _given(answer)
+            quotes.setdefault(path, {})[amount] = given(answer)
         return [
             replace(
                 one,
@@ -279,7 +279,7 @@ def _depth(leg: tuple[int, PoolState]) -> int:
     return leg[1].liquidity
 
 
-def _given(answer: AbiValue | Failed) -> int | None:
+def given(answer: AbiValue | Failed) -> int | None:
     """Return what a sale gives by the quoter, None where a pool ran dry on the way.
 
     The quoter then says what the part that was sold gave; the pool's price stands at its end.

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from ringfence.math.fixed_point import WAD
-from ringfence.sim.agents import Trader, View
+from ringfence.sim.agents.trader import Trader, View
 from ringfence.sim.scenario import Close, Delever, TopUp
 
 CALM = View(collateral=10, debt=5, ltv=WAD // 2)

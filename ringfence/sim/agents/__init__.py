@@ -1,0 +1,1 @@
+"""Who acts in a scenario: traders, lenders, keepers, attackers."""

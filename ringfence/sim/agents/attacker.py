@@ -1,0 +1,125 @@
+"""Attackers, and what their attacks earned them at the feed's price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ringfence.evm.errors import Reverted
+from ringfence.keeper.act.market import REPAY_ALL
+from ringfence.sim.history import in_usdc
+from ringfence.sim.outcome import AttackEnd
+from ringfence.sim.scenario import SelfLiquidation, ShareInflation, seconds
+from ringfence.sim.stage import Stage, Venue, account_of
+
+_SALT = 10_000
+"""Where attackers' positions are, past all traders'."""
+
+
+def wealth(stage: Stage, account: str, held: tuple[Venue, int] | None = None) -> int:
+    """Return wallet and the equity of a position, at least 0, USDC units at the feed's price."""
+    price = stage.feed_price()
+    total = int(stage.usdc.balanceOf(account))
+    total += in_usdc("WETH", stage.weth.balanceOf(account), price)
+    if held is None:
+        return total
+    venue, position_id = held
+    position = venue.vault.position(position_id)
+    long = venue.side == "long"
+    units = {"WETH": 0, "USDC": 0}
+    units["WETH" if long else "USDC"] += position.collateral
+    units["USDC" if long else "WETH"] -= position.debt
+    return total + max(units["USDC"] + in_usdc("WETH", Fraction(units["WETH"]), price), 0)
+
+
+@dataclass(slots=True)
+class SelfLiquidator:
+    """Opens a position, and once it is liquidatable liquidates it before anybody else."""
+
+    stage: Stage
+    table: SelfLiquidation
+    number: int
+    gain: int = 0
+    tried: int = 0
+    done: int = 0
+    opened: bool = False
+
+    @property
+    def venue(self) -> Venue:
+        """The vault that it attacks."""
+        return self.stage.venues[self.table.market]
+
+    @property
+    def account(self) -> str:
+        """Its address."""
+        return account_of(self.table.account)
+
+    @property
+    def position_id(self) -> int:
+        """Its one position's id."""
+        return int(self.account, 16) << 96 | self.number + _SALT
+
+    def act(self, time: int) -> None:
+        """Open when it is time, liquidate when it can; raise Reverted where opening is refused."""
+        table = self.table
+        if not self.opened and time >= seconds(table.at):
+            self.opened = True
+            leverage = None if table.leverage == "max" else table.leverage
+            salt = self.number + _SALT
+            self.stage.open(self.venue, self.account, salt, table.margin, leverage)
+        elif self.opened and not self.venue.vault.is_healthy(self.position_id):
+            self._liquidate()
+
+    def _liquidate(self) -> None:
+        held = self.venue, self.position_id
+        before = wealth(self.stage, self.account, held)
+        path = self.stage.pool.path(self.venue.collateral)
+        order = (self.position_id, REPAY_ALL, 0)
+        self.tried += 1
+        try:
+            self.stage.liquidator.liquidate(
+                self.venue.vault, order, path, self.account, sender=self.account
+            )
+        except Reverted:
+            return
+        self.done += 1
+        self.gain += wealth(self.stage, self.account, held) - before
+
+    def end(self) -> AttackEnd:
+        """Return what it earned."""
+        table = self.table
+        return AttackEnd(
+            table.account, table.attack, table.market, self.tried, self.done, self.gain
+        )
+
+
+@dataclass(slots=True)
+class ShareInflator:
+    """Makes shares dear before the lenders come, so that theirs round in its favour."""
+
+    stage: Stage
+    table: ShareInflation
+    gain: int = 0
+
+    def before(self) -> None:
+        """Lend a unit, and send the vault a gift: lenders are not in yet."""
+        venue, account = self.stage.venues[self.table.market], account_of(self.table.account)
+        units = int(self.table.gift * 10 ** self.stage.decimals(venue.asset))
+        self.stage.fund(account, venue.asset, units + 1)
+        self.gain = -wealth(self.stage, account)
+        venue.asset.approve(venue.vault, 1, sender=account)
+        venue.vault.deposit(1, account, sender=account)
+        venue.asset.transfer(venue.vault, units, sender=account)
+
+    def after(self) -> None:
+        """Redeem every share: lenders are in."""
+        venue, account = self.stage.venues[self.table.market], account_of(self.table.account)
+        shares = venue.vault.balanceOf(account)
+        if shares:
+            venue.vault.redeem(shares, account, account, sender=account)
+        self.gain += wealth(self.stage, account)
+
+    def end(self) -> AttackEnd:
+        """Return what it earned."""
+        table = self.table
+        return AttackEnd(table.account, table.attack, table.market, 1, 1, self.gain)
