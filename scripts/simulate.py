@@ -104,7 +104,11 @@ def _write(outcome: Outcome, speed: Speed, out: Path) -> None:
     help="Where the bytecode runs.",
 )
 @click.option("--seed", type=click.IntRange(0), help="In place of the scenario's own.")
-@click.option("--passive", is_flag=True, help="Let nobody act once the positions are open.")
+@click.option(
+    "--passive",
+    is_flag=True,
+    help="Let nobody act after the openings; compared with the vectorised engine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option(
     "--out",
@@ -127,6 +131,11 @@ def cli(
         outcome, speed = _play(
             engine, scenario, scenario_file, chosen, out or Path(folder), passive=passive
         )
+        if passive:
+            # The vectorised engine takes seconds to import.
+            from ringfence.risk.from_scenario import from_scenario, with_agreement
+
+            outcome = with_agreement(outcome, from_scenario(scenario, chosen, Path(folder)))
     if out is not None:
         _write(outcome, speed, out)
     if as_json:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from ringfence.math.uniswap import sqrt_price
+from ringfence.sim import feed
 from ringfence.sim.agents.trader import Trader, View
 from ringfence.sim.price_path import PricePath
 from ringfence.sim.result import Step
@@ -23,7 +24,6 @@ Attempt = Callable[[str, str, Venue, Callable[[], None]], bool]
 
 ARBITRAGEUR = "arbitrageur"
 _DOLLAR_HEARTBEAT = 86_400
-_FEED_SCALE = 10**8
 _BUDGET = 2**127
 """More than the arbitrageur has: the price's limit stops the trade."""
 
@@ -50,6 +50,7 @@ class Held:
     owner: str
     position_id: int
     trader: Trader
+    gone: bool = False
 
 
 @dataclass(slots=True)
@@ -113,13 +114,13 @@ class Play:
 
     def update_feeds(self, market: Fraction) -> None:
         """Update the feeds that have deviated or are due."""
-        now, feed = self.stage.engine.timestamp, self.scenario.feed
-        moved = abs(market - self._ether_price) >= self._ether_price * Fraction(feed.deviation)
-        if moved or now - self._ether_time >= feed.heartbeat:
-            self.stage.ether_feed.updateAnswer(round(market * _FEED_SCALE))
+        now = self.stage.engine.timestamp
+        elapsed = now - self._ether_time
+        if feed.is_due(self.scenario.feed, market, self._ether_price, elapsed):
+            self.stage.ether_feed.updateAnswer(feed.answer(market))
             self._ether_price, self._ether_time = market, now
         if now - self._dollar_time >= _DOLLAR_HEARTBEAT:
-            self.stage.dollar_feed.updateAnswer(_FEED_SCALE)
+            self.stage.dollar_feed.updateAnswer(feed.SCALE)
             self._dollar_time = now
 
     def arbitrage(self, market: Fraction) -> None:
@@ -151,13 +152,14 @@ class Play:
 
     def let_traders_act(self, index: int) -> None:
         """Show every trader the positions, and do what they want."""
-        price = self.stage.feed_price()
+        price = self.stage.feed_price() if self.held else Fraction(0)
         for venue in self.stage.venues.values():
-            held = [one for one in self.held if one.venue is venue]
+            held = [one for one in self.held if one.venue is venue and not one.gone]
             if not held:
                 continue
             views = self.stage.lens.positions(venue.vault, [one.position_id for one in held])
             for one, view in zip(held, views, strict=True):
+                one.gone = view.collateral == 0
                 self._record(one, index, view.collateral, view.ltv)
                 if view.liquidatable:
                     self.liquidatable.setdefault((venue.id, one.position_id), []).append(index)

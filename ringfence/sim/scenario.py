@@ -154,6 +154,8 @@ class LenderRule(Table):
     def _check(self) -> Self:
         if (self.at is None) == (self.above_utilisation is None):
             raise refuse(f"{self.do} needs one of at and above_utilisation; give one")
+        if self.at is not None and self.times != 1:
+            raise refuse(f"{self.do} at an hour has times = {self.times} (limit 1); remove it")
         return self
 
 

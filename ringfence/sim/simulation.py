@@ -68,25 +68,28 @@ class Simulation:
         for lender in self.lenders:
             rule = lender.wanted(time)
             if rule is not None:
-                self._attempt(
-                    lender.table.account, rule.do, lender.venue, partial(lender.act, rule)
-                )
+                self.attempt(lender.table.account, rule.do, lender.venue, partial(lender.act, rule))
         self.play.open_positions(time)
+        deeds = len(self.deeds)
         self.play.let_traders_act(index)
         for attacker in self.liquidators:
             self._let_attack(attacker, time)
-        self._keep(index)
+        self._keep(index, quiet=len(self.deeds) == deeds)
         self.moments.append(
             Moment(
                 time=time,
                 price=self.play.path.prices[index],
                 answer=int(self.stage.ether_feed.latestAnswer()),
                 root=self.stage.pool.sqrt_price,
-                liquidatable=sum(at[-1] == index for at in self.play.liquidatable.values()),
+                liquidatable=self._liquidatable(index),
             )
         )
 
-    def _attempt(self, who: str, what: str, venue: Venue, do: Callable[[], None]) -> bool:
+    def _liquidatable(self, index: int) -> int:
+        """Return how many positions were liquidatable when the traders looked at a step."""
+        return sum(at[-1] == index for at in self.play.liquidatable.values())
+
+    def attempt(self, who: str, what: str, venue: Venue, do: Callable[[], None]) -> bool:
         """Do something, note it, and return whether the contracts let it be done."""
         refused = None
         try:
@@ -112,9 +115,15 @@ class Simulation:
 
     # Keepers
 
-    def _keep(self, index: int) -> None:
-        """Let what is due land, let every keeper look, and those without latency act at once."""
+    def _keep(self, index: int, *, quiet: bool) -> None:
+        """Let what is due land, let every keeper look, and those without latency act at once.
+
+        `quiet` says that nobody acted since the traders looked: what they saw still holds.
+        """
         if not self.keepers:
+            return
+        waits = any(one.waits for one in self.keepers)
+        if quiet and not waits and not self._liquidatable(index):
             return
         time = index * self.play.path.step
         ready = [one for one in self.keepers if one.is_on(time)]
@@ -238,10 +247,12 @@ def prepare(
     for inflator in inflators:
         inflator.after()
     fund_arbitrageur(stage, scenario)
-    named = [KeeperAgent(stage, KEEPER, scenario.keeper)]
-    named += [KeeperAgent(stage, one.account, one, one.latency) for one in scenario.keepers]
-    named.sort(key=lambda one: -one.fees.price)
-    return Simulation(
+    named: list[KeeperAgent] = []
+    if keepers:
+        named = [KeeperAgent(stage, KEEPER, scenario.keeper)]
+        named += [KeeperAgent(stage, one.account, one, one.latency) for one in scenario.keepers]
+        named.sort(key=lambda one: -one.fees.price)
+    simulation = Simulation(
         stage=stage,
         scenario=scenario,
         play=Play(stage, scenario, path, _Nobody(), engine.timestamp + LEAD),
@@ -250,7 +261,7 @@ def prepare(
             for market in scenario.markets
             for lender in market.lenders
         ],
-        keepers=named if keepers else (),
+        keepers=named,
         inflators=inflators,
         liquidators=[
             SelfLiquidator(stage, one, number)
@@ -258,3 +269,5 @@ def prepare(
             if not isinstance(one, ShareInflation)
         ],
     )
+    simulation.play.attempt = simulation.attempt
+    return simulation

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,7 @@ class Venue:
         return self.market.id
 
 
+@lru_cache(maxsize=4_096)
 def account_of(name: str) -> str:
     """Return the address of an account of the scenario."""
     return checksum(keccak(text=f"ringfence scenario account {name}")[12:])

@@ -94,6 +94,11 @@ class KeeperAgent:
         """Its address."""
         return account_of(self.name)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something of it is on its way."""
+        return bool(self._sent)
+
     def is_on(self, time: int) -> bool:
         """Return whether it is not standing still at a time, seconds."""
         return not any(seconds(a) <= time < seconds(b) for a, b in self.table.off)

@@ -13,12 +13,10 @@ from ringfence.sim.scenario import Deposit, LenderRule, LenderTable, Withdraw, s
 from ringfence.sim.stage import Stage, Venue, account_of
 
 
-def applies(rule: LenderRule, time: int, utilisation: int, used: int) -> bool:
-    """Return whether a rule that acted `used` times does now; `utilisation` 1e18, seconds."""
-    if used >= rule.times:
-        return False
+def applies(rule: LenderRule, time: int, utilisation: int) -> bool:
+    """Return whether a rule that is not used up applies; seconds, utilisation 1e18."""
     if rule.at is not None:
-        return used == 0 and time >= seconds(rule.at)
+        return time >= seconds(rule.at)
     return utilisation > int((rule.above_utilisation or 0) * WAD)
 
 
@@ -49,11 +47,15 @@ class LenderAgent:
 
     def wanted(self, time: int) -> Deposit | Withdraw | None:
         """Return the first rule that applies, and count it; None when none does."""
-        if not self.table.rules:
-            return None
-        utilisation = utilisation_of(self.venue)
-        for index, rule in enumerate(self.table.rules):
-            if applies(rule, time, utilisation, self._used.get(index, 0)):
+        left = [
+            (index, rule)
+            for index, rule in enumerate(self.table.rules)
+            if self._used.get(index, 0) < rule.times
+        ]
+        asked = any(rule.at is None for _index, rule in left)
+        utilisation = utilisation_of(self.venue) if asked else 0
+        for index, rule in left:
+            if applies(rule, time, utilisation):
                 self._used[index] = self._used.get(index, 0) + 1
                 return rule
         return None
