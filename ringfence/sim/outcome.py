@@ -124,7 +124,9 @@ class AttackEnd:
     """An attack: how often it was tried and went through, and what it earned, USDC units.
 
     `gain` is the attacker's wealth after each attempt less that before, at the feed's price, the
-    equity of its position (never below 0) included: what the attack earned, not the market.
+    equity of its position (never below 0) included: what the attack earned, not the market. What it
+    was paid for an insolvent position of its own, as any keeper would have been, is `bonus` and not
+    in `gain`. `result` is all it has at the end less what it put in, the market's part included.
     """
 
     account: str
@@ -133,6 +135,13 @@ class AttackEnd:
     tried: int
     done: int
     gain: int
+    bonus: int
+    result: int
+
+    @property
+    def paid(self) -> bool:
+        """Whether it was worth doing: by itself, or by a bonus that its stake did not pay for."""
+        return self.gain > 0 or (self.bonus > 0 and self.result > 0)
 
 
 @dataclass(frozen=True, slots=True)

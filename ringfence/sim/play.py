@@ -134,6 +134,9 @@ class Play:
         sold, bought = (stage.weth, stage.usdc) if now > market else (stage.usdc, stage.weth)
         units = target / 10**12 if pool.token_0 is stage.weth else 10**12 / target
         limit = sqrt_price(units.denominator, units.numerator)
+        if limit == pool.sqrt_price:
+            # It stands where the last trade's limit was rounded to.
+            return
         order = (sold, bought, pool.fee, account_of(ARBITRAGEUR), NEVER, _BUDGET, 0, limit)
         stage.uniswap.router.exactInputSingle.transact(order, sender=account_of(ARBITRAGEUR))
 

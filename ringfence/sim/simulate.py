@@ -112,6 +112,10 @@ def _apart(simulation: Simulation) -> Check:
 
 def _unprofitable(simulation: Simulation) -> Check:
     ends = simulation.attacks()
-    told = [f"{one.attack}: {one.gain / 10**6:+,.2f} USDC in {one.done}" for one in ends]
-    held = all(one.gain <= 0 for one in ends)
+    told = [
+        f"{one.attack}: {one.gain / 10**6:+,.2f} USDC in {one.done}"
+        + (f", bonus {one.bonus / 10**6:+,.2f}" if one.bonus else "")
+        for one in ends
+    ]
+    held = not any(one.paid for one in ends)
     return Check("attacks_unprofitable", held, "; ".join(told) or "no attacker")

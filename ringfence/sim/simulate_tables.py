@@ -102,11 +102,15 @@ def keepers_table(outcome: Outcome) -> Table:
 
 
 def attacks_table(outcome: Outcome) -> Table:
-    """Return one row an attacker: what its attacks earned."""
-    table = _table("Attacks", ("account", "attack", "market"), ("tried", "done", "gain, USDC"))
+    """Return one row an attacker: what its attacks earned, USDC."""
+    table = _table(
+        "Attacks",
+        ("account", "attack", "market"),
+        ("tried", "done", "gain", "bonus when insolvent", "result with the market"),
+    )
     for one in outcome.attacks:
-        gain = _amount("USDC", one.gain, sign=True)
-        table.add_row(one.account, one.attack, one.market, str(one.tried), str(one.done), gain)
+        earned = (_amount("USDC", units, sign=True) for units in (one.gain, one.bonus, one.result))
+        table.add_row(one.account, one.attack, one.market, str(one.tried), str(one.done), *earned)
     return table
 
 

@@ -111,7 +111,8 @@ class Simulation:
         except Reverted as error:
             refused = error.reason
         if before != (attacker.opened, attacker.tried):
-            self._note(attacker.table.account, attacker.table.attack, attacker.venue, refused)
+            what = attacker.table.attack if before[0] else "open"
+            self._note(attacker.table.account, what, attacker.venue, refused)
 
     # Keepers
 

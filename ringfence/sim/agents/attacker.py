@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ringfence.evm.errors import Reverted
 from ringfence.keeper.act.market import REPAY_ALL
-from ringfence.sim.history import in_usdc
+from ringfence.sim.history import in_usdc, symbol_of
 from ringfence.sim.outcome import AttackEnd
 from ringfence.sim.scenario import SelfLiquidation, ShareInflation, seconds
 from ringfence.sim.stage import Stage, Venue, account_of
@@ -34,12 +34,17 @@ def wealth(stage: Stage, account: str, held: tuple[Venue, int] | None = None) ->
 
 @dataclass(slots=True)
 class SelfLiquidator:
-    """Opens a position, and once it is liquidatable liquidates it before anybody else."""
+    """Opens a position, and once it is liquidatable liquidates it before anybody else.
+
+    `gain`, `bonus` and `stake` in USDC units, as in `AttackEnd`.
+    """
 
     stage: Stage
     table: SelfLiquidation
     number: int
     gain: int = 0
+    bonus: int = 0
+    stake: int = 0
     tried: int = 0
     done: int = 0
     opened: bool = False
@@ -67,12 +72,15 @@ class SelfLiquidator:
             leverage = None if table.leverage == "max" else table.leverage
             salt = self.number + _SALT
             self.stage.open(self.venue, self.account, salt, table.margin, leverage)
+            margin = int(table.margin * 10 ** self.stage.decimals(self.venue.collateral))
+            symbol = symbol_of(self.stage, self.venue.collateral.address)
+            self.stake = in_usdc(symbol, margin, self.stage.feed_price())
         elif self.opened and not self.venue.vault.is_healthy(self.position_id):
             self._liquidate()
 
     def _liquidate(self) -> None:
         held = self.venue, self.position_id
-        before = wealth(self.stage, self.account, held)
+        before, own = (wealth(self.stage, self.account, *one) for one in ((held,), ()))
         path = self.stage.pool.path(self.venue.collateral)
         order = (self.position_id, REPAY_ALL, 0)
         self.tried += 1
@@ -83,13 +91,24 @@ class SelfLiquidator:
         except Reverted:
             return
         self.done += 1
-        self.gain += wealth(self.stage, self.account, held) - before
+        earned = wealth(self.stage, self.account, held) - before
+        if before == own:
+            self.bonus += earned
+        else:
+            self.gain += earned
 
     def end(self) -> AttackEnd:
         """Return what it earned."""
-        table = self.table
+        left = wealth(self.stage, self.account, (self.venue, self.position_id))
         return AttackEnd(
-            table.account, table.attack, table.market, self.tried, self.done, self.gain
+            account=self.table.account,
+            attack=self.table.attack,
+            market=self.table.market,
+            tried=self.tried,
+            done=self.done,
+            gain=self.gain,
+            bonus=self.bonus,
+            result=left - self.stake,
         )
 
 
@@ -121,5 +140,13 @@ class ShareInflator:
 
     def end(self) -> AttackEnd:
         """Return what it earned."""
-        table = self.table
-        return AttackEnd(table.account, table.attack, table.market, 1, 1, self.gain)
+        return AttackEnd(
+            account=self.table.account,
+            attack=self.table.attack,
+            market=self.table.market,
+            tried=1,
+            done=1,
+            gain=self.gain,
+            bonus=0,
+            result=self.gain,
+        )
