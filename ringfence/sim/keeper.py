@@ -84,12 +84,16 @@ class ScenarioKeeper:
         """Look, and send what pays, until nothing more does; return how many were liquidated."""
         done = 0
         for _ in range(_ROUNDS):
-            bids = self._runner.run(self._look())
+            bids = self.look()
             sent = [self._send(bid) for bid in bids]
             done += sum(sent)
             if not any(sent):
                 break
         return done
+
+    def look(self) -> tuple[Bid, ...]:
+        """Return what to send by what is due now."""
+        return self._runner.run(self._look())
 
     async def _look(self) -> tuple[Bid, ...]:
         block: Json = self.rpc.call("eth_getBlockByNumber", "latest", False)

@@ -131,7 +131,7 @@ class Simulation:
         for keeper in self.keepers:
             self._send(keeper, keeper.landed(index), time)
         for number in range(_ROUNDS):
-            due = self._due()
+            due = self.due()
             if not any(due.values()):
                 return
             late = [one for one in ready if one.latency and number == 0]
@@ -148,7 +148,7 @@ class Simulation:
         self.sold += done
         return bool(done)
 
-    def _due(self) -> Mapping[str, Sequence[int]]:
+    def due(self) -> Mapping[str, Sequence[int]]:
         """Return the positions that are liquidatable now, by market."""
         found = {}
         for venue in self.stage.venues.values():

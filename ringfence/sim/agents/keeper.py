@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ringfence.client.units import Token
-from ringfence.evm.abi import address_bytes
+from ringfence.evm.abi import AbiValue, address_bytes
 from ringfence.evm.errors import Reverted
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.market import Market
@@ -126,20 +126,24 @@ class KeeperAgent:
             found.append(self._sent.popleft()[1])
         return found
 
+    def order(self, batch: Batch) -> tuple[AbiValue, ...]:
+        """Return the arguments of the Liquidator's `liquidate_batch`."""
+        targets = [(one.position_id, one.max_repay, one.min_profit) for one in batch.targets]
+        least = batch.min_profit(self.fees, self.policy)
+        return batch.market.vault, targets, batch.sales.route.path, self.account, least
+
     def send(self, batch: Batch, time: int) -> Sold | None:
         """Send one; None where it found nothing to do, or would have earned too little."""
         [target] = batch.targets
-        vaults = (one for one in self.stage.venues.values())
-        venue = next(one for one in vaults if address_bytes(one.vault) == batch.market.vault)
-        order = (target.position_id, target.max_repay, target.min_profit)
+        venues = self.stage.venues.values()
+        venue = next(one for one in venues if address_bytes(one.vault) == batch.market.vault)
         try:
             told = venue.vault.preview_liquidation(target.position_id, target.max_repay)
         except Reverted:
             told = None
         receipt = self.stage.liquidator.liquidate_batch.transact(
-            venue.vault, [order], batch.sales.route.path, self.account,
-            batch.min_profit(self.fees, self.policy), sender=self.account, check=False,
-        )  # fmt: skip
+            *self.order(batch), sender=self.account, check=False
+        )
         outcomes = receipt.value[0] if receipt.success else []
         if told is None or not outcomes or not outcomes[0].seized:
             self._failed += 1

@@ -1,0 +1,142 @@
+"""Simulations in process: keepers late, off and in competition, lenders, attackers, refusals."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ringfence.evm import InProcessEngine
+from ringfence.math.fixed_point import WAD
+from ringfence.sim.agents.lender import applies
+from ringfence.sim.outcome import Outcome
+from ringfence.sim.scenario import Withdraw
+from tests.support.simulated import play, write
+
+FALL = [2_000.0, 1_800.0, 1_800.0, 1_800.0]
+"""Past the trigger of the position at 4.5x, well within solvency."""
+
+LATE = """
+[[keepers]]
+account = "late"
+latency = {latency}
+gas_price_gwei = 30
+min_profit = 0
+max_loss = 0
+"""
+
+
+def run(folder: Path, prices: list[float], **parts: str) -> Outcome:
+    return play(InProcessEngine(traced=False), write(folder, prices, **parts), folder)
+
+
+def test_keeper__without_latency__liquidates_in_the_step_of_the_fall(tmp_path: Path) -> None:
+    outcome = run(tmp_path, FALL)
+    [sold] = outcome.liquidations
+    assert (sold.time, sold.keeper) == (300, "keeper")
+    assert sold.loss == 0
+    assert sold.profit > 0
+    [keeper] = outcome.keepers
+    assert (keeper.liquidations, keeper.failed, keeper.usdc) == (1, 0, sold.profit)
+    assert keeper.gas_cost == sold.gas * 20 * 10**9
+    assert outcome.held
+
+
+def test_keeper__off__leaves_it_until_it_is_back(tmp_path: Path) -> None:
+    [sold] = run(tmp_path, FALL, keeper="off = [[0, 0.16]]").liquidations
+    assert sold.time == 600
+
+
+def test_keeper__late__comes_as_many_steps_later(tmp_path: Path) -> None:
+    parts = {"keeper": "off = [[0, 9]]", "keepers": LATE.format(latency=2)}
+    [sold] = run(tmp_path, FALL, **parts).liquidations
+    assert (sold.time, sold.keeper) == (900, "late")
+
+
+def test_keeper__late_behind_another__fails_and_pays_its_gas(tmp_path: Path) -> None:
+    outcome = run(tmp_path, FALL, keepers=LATE.format(latency=1))
+    late, first = outcome.keepers
+    assert (late.account, late.liquidations, late.failed) == ("late", 0, 1)
+    assert late.gas_cost > 0
+    assert (late.usdc, first.liquidations) == (0, 1)
+
+
+def test_keeper__pays_more_for_gas_at_the_same_time__is_first(tmp_path: Path) -> None:
+    outcome = run(tmp_path, FALL, keepers=LATE.format(latency=0))
+    [sold] = outcome.liquidations
+    assert sold.keeper == "late"
+    assert [one.failed for one in outcome.keepers] == [0, 1]
+
+
+@pytest.mark.parametrize(("time", "applied"), [(359, False), (360, True)])
+def test_applies__at_an_hour__from_then_on(time: int, applied: bool) -> None:
+    rule = Withdraw(do="withdraw", at=Decimal("0.1"), share=Decimal(1))
+    assert applies(rule, time, 0) is applied
+
+
+@pytest.mark.parametrize(("above", "applied"), [(0, False), (1, True)])
+def test_applies__utilisation__only_above_the_bound(above: int, applied: bool) -> None:
+    rule = Withdraw(do="withdraw", above_utilisation=Decimal("0.9"), share=Decimal(1))
+    assert applies(rule, 0, 9 * WAD // 10 + above) is applied
+
+
+def test_lender__withdraws_all__gets_what_cash_there_is(tmp_path: Path) -> None:
+    rules = """, rules = [
+        { do = "withdraw", at = 0.1, share = 1 },
+        { do = "deposit", at = 0.2, amount = 5_000 }] """
+    rules = " ".join(rules.split())
+    outcome = run(tmp_path, [2_000.0] * 4, rules=rules)
+    [lender] = [one for one in outcome.lenders if one.account == "lender-2"]
+    assert lender.lent == 14_000 * 10**6
+    assert lender.withdrawn >= 9_000 * 10**6
+    assert 0 <= lender.gain < 10**6
+    told = [(one.time, one.what, one.refused) for one in outcome.deeds if one.who == "lender-2"]
+    assert told == [(600, "withdraw", None), (900, "deposit", None)]
+
+
+def test_share_inflation__gift_before_the_lenders__is_lost(tmp_path: Path) -> None:
+    attackers = """
+[[attackers]]
+attack = "share inflation"
+account = "inflator"
+market = "weth-usdc-conservative"
+gift = 1_000
+"""
+    outcome = run(tmp_path, [2_000.0] * 2, attackers=attackers)
+    [attack] = outcome.attacks
+    assert attack.gain == attack.result == -1_000 * 10**6
+    assert all(one.claim >= one.lent - 1 for one in outcome.lenders)
+    assert outcome.held
+
+
+def test_self_liquidation__solvent__costs_the_cut_and_the_pools_fee(tmp_path: Path) -> None:
+    attackers = """
+[[attackers]]
+attack = "self-liquidation"
+account = "self-liquidator"
+market = "weth-usdc-conservative"
+margin = 2
+"""
+    outcome = run(tmp_path, FALL, attackers=attackers)
+    [attack] = outcome.attacks
+    assert (attack.tried, attack.done, attack.bonus) == (1, 1, 0)
+    assert -100 * 10**6 < attack.gain < 0
+    assert not attack.paid
+    assert outcome.held
+
+
+def test_position__that_the_vault_refuses__is_noted_and_the_rest_goes_on(tmp_path: Path) -> None:
+    more = """
+[[positions]]
+account = "greedy"
+market = "usdc-weth-short"
+at = 0
+margin = 900_000
+leverage = 3
+"""
+    outcome = run(tmp_path, FALL, more=more)
+    assert [one.account for one in outcome.positions] == ["long", "short", "long"]
+    refused = [(one.who, one.refused) for one in outcome.deeds if one.refused]
+    assert refused == [("greedy", "not enough cash")]
+    assert outcome.liquidations
