@@ -22,6 +22,9 @@ _ETHER = Token(ZERO_ADDRESS, "ETH", 18)
 _OLD = 120
 """Seconds after which a head is old."""
 
+LOCAL_CHAIN_IDS = (1337, 31337)
+"""Chains that mine when there is something to mine, and else only if told to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -56,22 +59,40 @@ async def check_node(name: str, rpc: Rpc, places: Places, now: float) -> list[Fi
     words = f"block {head.number:,}, {max(age, 0):,.0f} s old"
     old = age > _OLD
     step = "wait until it is in sync, or name another" if old else ""
-    return [Finding(subject, not old, words, step), await _simulates(subject, rpc, head, places)]
+    if old and wanted in LOCAL_CHAIN_IDS:
+        step = "a local chain mines nothing unasked; start anvil with --block-time 2"
+    return [Finding(subject, not old, words, step), *await _runs(subject, rpc, head, places)]
 
 
-async def _simulates(subject: str, rpc: Rpc, head: Header, places: Places) -> Finding:
-    """Look whether a node runs calls at a block's hash and at another time, as a plan needs."""
+async def _runs(subject: str, rpc: Rpc, head: Header, places: Places) -> list[Finding]:
+    """Look whether a node has the contracts, and runs calls at a block's hash and another time."""
     call = {"to": hexed(places.lens), "data": "0x"}
     later = {"time": hex(head.timestamp + 1)}
-    code, run = await rpc.batch(
+    needed = {
+        "lens": places.lens,
+        "liquidator": places.contracts.liquidator,
+        "quoter": places.contracts.quoter,
+    }
+    *codes, run = await rpc.batch(
         [
-            ("eth_getCode", [hexed(places.lens), at(head.hash)]),
+            *(("eth_getCode", [hexed(one), at(head.hash)]) for one in needed.values()),
             ("eth_call", [call, at(head.hash), {}, later]),
         ]
     )
-    if isinstance(code, RpcError) or code in (None, "0x"):
-        told = f"no code at the lens {checksum(places.lens)}: {code}"
-        return Finding(subject, False, told, "check the record and the node")
+    absent = [
+        Finding(
+            subject,
+            False,
+            f"no code at the {name} {checksum(address)}: {code}",
+            "check the record and the node",
+        )
+        for (name, address), code in zip(needed.items(), codes, strict=True)
+        if isinstance(code, RpcError) or code in (None, "0x")
+    ]
+    return absent or [_simulates(subject, run)]
+
+
+def _simulates(subject: str, run: Json | RpcError) -> Finding:
     # The lens has no function of an empty selector: that it reverts shows that it was run.
     if isinstance(run, RpcError) and "revert" not in run.message.lower():
         told = f"it does not run calls at a time of ours: {run.message}"
