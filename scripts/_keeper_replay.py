@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ringfence.client.units import MAX_SALT, ZERO_ADDRESS, Token, parse_amount
+from ringfence.deploy.errors import DeployError
 from ringfence.evm.abi import address_bytes, checksum
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.assemble import Places
@@ -193,8 +194,15 @@ def replay(
     """Run past blocks again: what the keeper would have done, and what was done."""
     least, most = (parse_amount(one, [_ETHER], zero=True)[1] for one in (min_profit, max_loss))
     node = connected()
-    places = Places.of(node.store(record_file).load(node.chain_id), quoter)
+    record = node.store(record_file).load(node.chain_id)
+    places = Places.of(record, quoter)
     end = node.web3.eth.block_number if last is None else last
+    begun = max(record.contracts[name].block for name in ("factory", "lens", "liquidator"))
+    if first < begun:
+        raise DeployError(
+            f"block {first:,} cannot be replayed: what a keeper needs stands since block "
+            f"{begun:,}; pass --from {begun} or later"
+        )
     console = Console(stderr=True)
     with console.status("reading the chain") as status:
 

@@ -383,4 +383,13 @@ def test_replay__json_and_table__say_the_same(command: Any, crash: Crash) -> Non
 def test_replay__before_the_factory__one_line_and_1(command: Any, crash: Crash) -> None:
     done = typed(command, crash, "--from", "0")
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].startswith("error: blocks 0 to ")
+    assert done.stderr.splitlines()[-1].startswith("error: block 0 cannot be replayed")
+
+
+def test_replay__before_the_lens__names_the_block_to_begin_at(command: Any, crash: Crash) -> None:
+    contracts = json.loads(crash.record.read_text())["contracts"]
+    begun = max(contracts[name]["block"] for name in ("factory", "lens", "liquidator"))
+    done = typed(command, crash, "--from", str(begun - 1))
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith(f"pass --from {begun} or later")
+    assert typed(command, crash, "--from", str(begun), "--to", str(begun)).exit_code == 0
