@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -55,6 +56,22 @@ def common(command: _Command) -> _Command:
     return command
 
 
+def url_of(option: str, text: str, *schemes: str) -> str:
+    """Return `text` if it is a URL of one of the schemes; raise DeployError when it is none.
+
+    The message does not repeat it: a URL may hold a key.
+    """
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        good = False
+    if not good:
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise DeployError(f"{option} takes a URL that begins with {begins}; write all of it")
+    return text
+
+
 def database(node: Node, given: str | None, name: str) -> str:
     """Return the SQLAlchemy URL of a file or a URL, or of what is right for the chain.
 
@@ -79,7 +96,7 @@ def keeper_settings(
         places=Places.of(record, quoter),
         account=address_bytes(deployer.account),
         signer=deployer.signer,
-        urls=(node.url, *urls),
+        urls=(node.url, *(url_of("--rpc", url, "http", "https") for url in urls)),
         store="sqlite://",
         ledger="sqlite://",
         holder=f"{socket.gethostname()}:{os.getpid()}",

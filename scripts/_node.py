@@ -161,6 +161,9 @@ def find_account(alias: str | None, node: Node) -> AccountAPI:
             raise DeployError(f"there is no account {alias}; known are TEST::0 to TEST::{last}")
         return accounts.test_accounts[int(number)]
     if alias not in accounts.aliases:
-        known = ", ".join(accounts.aliases) or "none; make one with `ape accounts generate`"
+        made = ", ".join(accounts.aliases)
+        known = made or f"none; make one with `ape accounts generate {alias}`"
+        if node.rehearsal:
+            known = f"TEST::0 to TEST::{len(accounts.test_accounts) - 1}" + (made and f", {made}")
         raise DeployError(f"there is no account {alias}; known are {known}")
     return accounts.load(alias)

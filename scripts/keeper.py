@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from ape.api import AccountAPI
+from ape_accounts.accounts import InvalidPasswordError
 from eth_utils.address import is_address, to_canonical_address
 from rich.console import Console
 
@@ -32,7 +33,7 @@ from ringfence.keeper.watch.server import PORT
 from ringfence.keeper.watch.status import line
 from scripts._keeper_check import check
 from scripts._keeper_replay import replay
-from scripts._keeper_setup import common, database, keeper_settings, profit_option
+from scripts._keeper_setup import common, database, keeper_settings, profit_option, url_of
 from scripts._keeper_show import Screen
 from scripts._keeper_stress import stress
 from scripts._node import NodeCommand, connected, fail, find_account, refuse_empty
@@ -85,8 +86,17 @@ def _unlock(account: AccountAPI, *, dry_run: bool) -> None:
 
     Ape takes it from APE_ACCOUNTS_<alias>_PASSPHRASE where that is set.
     """
-    if not dry_run and hasattr(account, "set_autosign"):
+    if dry_run or not hasattr(account, "set_autosign"):
+        return
+    variable = f"APE_ACCOUNTS_{account.alias}_PASSPHRASE"
+    try:
         account.set_autosign(True)
+    except click.Abort as error:
+        told = f"no passphrase was given for {account.alias}; type it, or set {variable}"
+        raise DeployError(told) from error
+    except InvalidPasswordError as error:
+        told = f"that is not the passphrase of {account.alias}; type the right one, or set it in"
+        raise DeployError(f"{told} {variable}") from error
 
 
 def _approve_losses(deployer: Deployer, liquidator: str, most: dict[bytes, int]) -> None:
@@ -226,6 +236,12 @@ def run(
         assets=frozenset(map(_token, assets)),
     )
     pause, most_spent, place = float(parse_duration(interval)), _wei(max_spend), _listen(listen)
+    for option, url in (("--ws", heads_url), ("--mempool", mempool)):
+        if url is not None:
+            url_of(option, url, "ws", "wss")
+    for option, url in (("--webhook", webhook), *(("--relay", relay) for relay in relays)):
+        if url is not None:
+            url_of(option, url, "http", "https")
     node = connected()
     record = node.store(record_file).load(node.chain_id)
     refuse_empty(node)

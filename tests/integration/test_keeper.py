@@ -10,11 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from ape.utils import use_temp_sys_path
+from ape_accounts.accounts import InvalidPasswordError
 from click.testing import CliRunner
 from click.testing import Result as Typed
 
+from ringfence.deploy.errors import DeployError
 from ringfence.evm.anvil import launch
 from ringfence.evm.artifacts import ROOT
 from tests.support.crash import CHAIN_ID, LONG, TRADER, Crash, crash_stage
@@ -178,7 +181,12 @@ def test_keeper__not_confirmed__sends_nothing(command: Any, scene: Crash) -> Non
         (("--min-profit", "much"), "error: 'much' is not an amount; write \"1.5 ETH\""),
         (("--max-loss", "-1"), "error: '-1' has a sign; write the amount without one"),
         (("--interval", "often"), "error: 'often' is not a duration"),
-        (("--account", "nobody"), "error: there is no account nobody"),
+        (("--account", "nobody"), "error: there is no account nobody; known are TEST::0 to"),
+        (("--rpc", "127.0.0.1:8545"), "error: --rpc takes a URL that begins with http:// or"),
+        (("--relay", "http://"), "error: --relay takes a URL"),
+        (("--webhook", "example.org/x"), "error: --webhook takes a URL"),
+        (("--ws", "http://127.0.0.1"), "error: --ws takes a URL that begins with ws:// or wss://"),
+        (("--mempool", "wss://127.0.0.1:no"), "error: --mempool takes a URL"),
     ],
 )
 def test_keeper__bad_input__one_line_and_1(
@@ -188,6 +196,36 @@ def test_keeper__bad_input__one_line_and_1(
     assert done.exit_code == 1
     assert isinstance(done.exception, SystemExit)
     assert done.stderr.splitlines()[-1].startswith(line)
+
+
+class Locked:
+    """An account in a file, whose passphrase is what `problem` makes of it."""
+
+    alias = "keeper"
+
+    def __init__(self, problem: Exception) -> None:
+        self.problem = problem
+
+    def set_autosign(self, _enabled: bool) -> None:
+        raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        (click.Abort(), "no passphrase was given for keeper; .* APE_ACCOUNTS_keeper_PASSPHRASE"),
+        (InvalidPasswordError(), "not the passphrase of keeper; .* APE_ACCOUNTS_keeper_PASSPHRASE"),
+    ],
+)
+def test_unlock__no_passphrase_or_a_wrong_one__says_where_it_is_taken_from(
+    command: Any, problem: Exception, line: str
+) -> None:
+    from scripts.keeper import _unlock
+
+    account: Any = Locked(problem)
+    with pytest.raises(DeployError, match=line):
+        _unlock(account, dry_run=False)
+    _unlock(account, dry_run=True)
 
 
 def test_keeper__empty_chain__says_to_name_a_node(command: Any, scene: Crash) -> None:

@@ -108,7 +108,9 @@ class Pool:
         self._endpoints = [_Endpoint(name, rpc, rose=clock()) for name, rpc in endpoints.items()]
         self._quorum = len(endpoints) // 2 + 1 if quorum is None else quorum
         if not 1 <= self._quorum <= len(endpoints):
-            raise ValueError(f"a quorum of {quorum} of {len(endpoints)} endpoints; name more")
+            raise ValueError(
+                f"a quorum of {quorum} of {len(endpoints)} endpoints; name more, or ask for fewer"
+            )
         self._tries, self._slack = tries, slack
         self._timeout, self._slow, self._quick = timeout, slow, quick
         self._clock = clock
