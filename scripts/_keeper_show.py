@@ -63,6 +63,10 @@ def _shown(words: str) -> str:
     return escape("".join(one if one.isprintable() else "\ufffd" for one in words))
 
 
+def _positions(number: int) -> str:
+    return f"{number:,} position{'' if number == 1 else 's'}"
+
+
 def _hash(raw: bytes) -> str:
     return "0x" + raw.hex()
 
@@ -205,9 +209,9 @@ class Screen:
     def _acts(self, beat: Beat) -> None:
         for sent in beat.report.sent:
             if sent.hash:
-                self._say(f"{_hash(sent.hash)}: sent, {len(sent.targets)} positions")
+                self._say(f"{_hash(sent.hash)}: sent, {_positions(len(sent.targets))}")
         for left in beat.report.left:
-            self._say(f"not sent, {len(left.targets)} positions: {left.reason}")
+            self._say(f"not sent, {_positions(len(left.targets))}: {left.reason}")
         for row in beat.report.changed:
             if row.state in _ENDS:
                 self._say(f"{_hash(row.hash)}: {_ENDS[row.state]}{self._earned(row)}")
