@@ -29,10 +29,14 @@ Fault: TypeAlias = Callable[[Arena], Iterator[None]]
 
 
 def _bad_node(spoil: Callable[[Proxy, Arena], None]) -> Fault:
-    """Return the fault of one node's being spoiled for some blocks."""
+    """Return the fault of one node's being spoiled for some blocks; none, where all are already."""
 
     def fault(arena: Arena) -> Iterator[None]:
-        node = arena.draw.choice([one for one in arena.proxies if one not in arena.sick])
+        well = [one for one in arena.proxies if one not in arena.sick]
+        if not well:
+            yield
+            return
+        node = arena.draw.choice(well)
         arena.sick.append(node)
         spoil(node, arena)
         yield from _blocks(arena, 3, 15)
