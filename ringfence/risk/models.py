@@ -21,6 +21,8 @@ Parametric = Gbm | StudentT | GarchT | Merton | Kou | Hawkes
 
 _NU, _SCALE = 2.86, 0.0282
 _DAY_VARIANCE = _SCALE**2 * _NU / (_NU - 2)
+DAY_VOLATILITY = sqrt(_DAY_VARIANCE)
+"""Standard deviation of a day's return, of the Student-t and all that follow it."""
 
 DEFAULT_MODELS: dict[str, Parametric] = {
     "gbm": Gbm(volatility=round(sqrt(_DAY_VARIANCE * YEAR / DAY), 3)),
