@@ -6,6 +6,7 @@ import click
 
 from scripts._risk_allocate import allocation
 from scripts._risk_calibrate import calibrate
+from scripts._risk_choose import choose
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
 from scripts._risk_loss import loss
@@ -18,5 +19,5 @@ def cli() -> None:
     """Price the risk of a market and of a trade, by the contract's own rules."""
 
 
-for _command in (allocation, calibrate, contagion, cross, loss, rounds, trader):
+for _command in (allocation, calibrate, choose, contagion, cross, loss, rounds, trader):
     cli.add_command(_command)
