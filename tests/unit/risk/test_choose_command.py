@@ -87,7 +87,6 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--budget", "0.000001"), "raise it, lower the cap"),
         (("--budget", "2"), "budgets above 0 and below 1"),
         (("--bonus", "-0.1"), "bonus is -0.1"),
         (("--bonus", "one"), "--bonus is 'one', not a number; write it as 0.01"),
