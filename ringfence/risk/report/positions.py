@@ -177,7 +177,8 @@ def keeper_profits(
 
     A position of each debt was due at a price of 1 (asset per collateral unit); the price has since
     fallen by each part. `sell` gives the asset units for collateral units AT A PRICE OF 1 in
-    the pool; at another price it gives so much less. Amounts in asset units.
+    the pool; at another price it gives so much less, which in a pool without bounds is a little too
+    little. Amounts in asset units.
     """
     found = np.empty((debts.size, moves.size))
     for row, debt in enumerate(debts.tolist()):

@@ -48,20 +48,22 @@ def outage(curves: Mapping[str, Sequence[Cutoff]], unit: str) -> Panel:
     data = []
     rows: list[tuple[str, int, float, float]] = []
     for (name, curve), colour, width in zip(curves.items(), COLOURS, _WIDTHS, strict=False):
-        blocks = [one.blocks for one in curve]
-        data.append(line(name, blocks, [one.loss for one in curve], colour, width=width))
+        ends = [one.blocks for one in curve]
+        data.append(line(name, ends, [one.loss for one in curve], colour, width=width))
         if any(one.worst != one.loss for one in curve):
             worst = [one.worst for one in curve]
-            data.append(line(f"{name}, worst path", blocks, worst, colour, "dot", 1.4))
+            data.append(line(f"{name}, worst path", ends, worst, colour, "dot", 1.4))
         rows += [(name, one.blocks, one.loss, one.worst) for one in curve]
     if not rows:
         raise RiskError("there is no outage to draw; pass one curve at least")
-    dearest = max(rows, key=lambda row: row[2])
+    name, blocks, most, _ = max(rows, key=lambda row: row[2])
+    words = "none of them adds to it."
+    if most > min(curve[0].loss for curve in curves.values()):
+        words = f"{name} for {blocks:,} blocks costs most, {said(most)} {unit} on the average path."
     return Panel(
         "outage",
         "What an outage costs",
-        f"Lenders' loss by how long something is cut off: {dearest[0]} for {dearest[1]:,} blocks "
-        f"costs most, {said(dearest[2])} {unit} on the average path.",
+        f"Lenders' loss by how long something is cut off: {words}",
         figure(
             data,
             along("outage, blocks", rangemode="tozero"),

@@ -25,6 +25,11 @@ def test_outage__one_path_only__has_no_worst_line() -> None:
     assert [trace["name"] for trace in panel.figure["data"]] == ["oracle"]
 
 
+def test_outage__adds_nothing__says_so() -> None:
+    panel = outage({"oracle": [Cutoff(0, 3.0, 3.0), Cutoff(5, 3.0, 3.0)]}, "USDC")
+    assert "none of them adds" in panel.caption
+
+
 def test_outage__no_curve__is_refused() -> None:
     with pytest.raises(RiskError, match="no outage"):
         outage({}, "USDC")
