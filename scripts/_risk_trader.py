@@ -233,7 +233,7 @@ def trader(
         words += _chance(found.liquidation.chance)
         write_report(
             report, f"A {leverage:g}x position in {market.id}",
-            (f"{words}.", position, run), asked, (market_file, chain), panels,
+            (f"{words}.", f"In {position}", f"Drawn: {run}"), asked, (market_file, chain), panels,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({**given, **_data(found)}, indent=2))
