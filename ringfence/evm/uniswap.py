@@ -68,7 +68,11 @@ class Pool:
 
     def price_of(self, token: Contract) -> Fraction:
         """Return units of the other token per unit of `token`, exactly as the pool has it."""
-        price = maths.price(self.sqrt_price)
+        return self.price_at(self.sqrt_price, token)
+
+    def price_at(self, root: int, token: Contract) -> Fraction:
+        """Return units of the other token per unit of `token` at a root price."""
+        price = maths.price(root)
         return price if token.address == self.token_0.address else 1 / price
 
     def path(self, token_in: Contract) -> bytes:

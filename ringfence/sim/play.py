@@ -127,14 +127,15 @@ class Play:
         """Trade the pool back to where its fee leaves nothing to gain, if it is further off."""
         stage, pool = self.stage, self.stage.pool
         fee = Fraction(pool.fee, 10**6)
-        now = self.stage.pool_price()
+        root = pool.sqrt_price
+        now = pool.price_at(root, stage.weth) * 10**12
         if market * (1 - fee) <= now <= market / (1 - fee):
             return
         target = market / (1 - fee) if now > market else market * (1 - fee)
         sold, bought = (stage.weth, stage.usdc) if now > market else (stage.usdc, stage.weth)
         units = target / 10**12 if pool.token_0 is stage.weth else 10**12 / target
         limit = sqrt_price(units.denominator, units.numerator)
-        if limit == pool.sqrt_price:
+        if limit == root:
             # It stands where the last trade's limit was rounded to.
             return
         order = (sold, bought, pool.fee, account_of(ARBITRAGEUR), NEVER, _BUDGET, 0, limit)

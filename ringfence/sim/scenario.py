@@ -11,8 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from ringfence.deploy.errors import FileError
 from ringfence.deploy.files import Number, Table, read, refuse
 from ringfence.sim.price_path import HOUR, PathError, PricePath, draw_path
 
@@ -34,6 +35,16 @@ Outcome = Literal[
     "account_lost_one_kept_others",
 ]
 """The outcomes that `ringfence.sim.checks` can decide."""
+
+
+def _above_one(leverage: Decimal | str) -> Decimal | str:
+    if isinstance(leverage, Decimal) and leverage <= 1:
+        raise refuse(f"is {leverage} (limit: above 1); raise it")
+    return leverage
+
+
+Leverage = Annotated[Number | Literal["max"], AfterValidator(_above_one)]
+"""A leverage above 1, or "max": as far as the market lets."""
 
 
 class PathTable(Table):
@@ -189,7 +200,7 @@ class SelfLiquidation(Table):
     market: str
     at: Number = Decimal(0)
     margin: Number
-    leverage: Number | Literal["max"] = "max"
+    leverage: Leverage = "max"
 
 
 class ShareInflation(Table):
@@ -251,14 +262,8 @@ class PositionTable(Table):
     market: str
     at: Number
     margin: Number
-    leverage: Number | Literal["max"]
+    leverage: Leverage
     rules: tuple[Rule, ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.leverage != "max" and self.leverage <= 1:
-            raise refuse(f"leverage is {self.leverage} (limit: above 1); raise it")
-        return self
 
 
 class Scenario(Table):
@@ -337,8 +342,15 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a scenario file, followed by its CSV file where it has one: hex."""
+    """Return the SHA-256 of a scenario file, followed by its CSV file where it has one: hex.
+
+    Raises FileError when either cannot be read.
+    """
+    csv = load_scenario(path).path.csv
     digest = sha256(path.read_bytes())
-    if (csv := load_scenario(path).path.csv) is not None:
-        digest.update(csv.read_bytes())
+    if csv is not None:
+        try:
+            digest.update(csv.read_bytes())
+        except OSError as error:
+            raise FileError(str(csv), [f"cannot be read: {error}"]) from None
     return digest.hexdigest()

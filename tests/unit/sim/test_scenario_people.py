@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from ringfence.deploy import FileError
+from ringfence.evm import InProcessEngine
 from ringfence.evm.artifacts import ROOT
 from ringfence.risk.errors import RiskError
+from ringfence.sim.demo import run
 from ringfence.sim.price_path import PathError
 from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
+from ringfence.sim.stage import SimError
 from tests.support.simulated import DAY, write
 
 CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"
@@ -35,6 +38,7 @@ def edited(folder: Path, old: str, new: str) -> Scenario:
         ("share = 0.4", "share = 1.4", "share"),
         ('attack = "share inflation"', 'attack = "magic"', "attack"),
         ('account = "inflator"\nmarket = "weth', 'account = "inflator"\nmarket = "doge', "names"),
+        ("margin = 5\n", "margin = 5\nleverage = 1\n", r"leverage is 1 \(limit: above 1\)"),
         ("hours = 24", "", "path.first and path.hours go with a model"),
         ("hours = 24", "hours = 24\nwaypoints = [[0, 1], [1, 1]]", "one of waypoints, model"),
         ('model = "student-t"', "", "one of waypoints, model and csv"),
@@ -80,6 +84,19 @@ def test_fingerprint__csv_changes__is_another(tmp_path: Path) -> None:
     assert len(first) == 64
     assert fingerprint(write(tmp_path, [2_000.0, 1_999.0])) == first
     assert fingerprint(write(tmp_path, [2_000.0, 1_998.0])) != first
+
+
+def test_fingerprint__no_csv__says_which(tmp_path: Path) -> None:
+    path = write(tmp_path, [2_000.0, 1_999.0])
+    (tmp_path / "prices.csv").unlink()
+    with pytest.raises(FileError, match=r"prices.csv.*cannot be read"):
+        fingerprint(path)
+
+
+def test_run__people_whom_the_demo_does_not_play__is_refused(tmp_path: Path) -> None:
+    engine = InProcessEngine()
+    with pytest.raises(SimError, match="ape run simulate"):
+        run(engine, load_scenario(DAY), "day", 1, tmp_path, print, print)  # type: ignore[arg-type]
 
 
 def test_only_simulated__crash__is_for_the_demo_too() -> None:
