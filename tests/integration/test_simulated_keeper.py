@@ -22,7 +22,18 @@ market = "weth-usdc-conservative"
 at = 0
 margin = 5
 leverage = 4.2
-"""
+
+[[markets]]
+id = "weth-usdc-high-leverage"
+lenders = [{ account = "lender-1", amount = 100_000 }]
+
+[[positions]]
+account = "other"
+market = "weth-usdc-high-leverage"
+at = 0
+margin = 5
+leverage = 6
+"""  # The second vault's sale goes on where the first one's leaves the pool.
     scenario = load_scenario(write(tmp_path, prices, more=more))
     with launch(history=10_000) as engine:
         simulation = prepare(engine, scenario, 1, tmp_path, keepers=False)
@@ -35,5 +46,5 @@ leverage = 4.2
             bids = real.look()
         rpc.close()
         sent = [stage.liquidator.liquidate_batch.encode(*agent.order(one)) for one in batches]
-    assert len(sent) == 2
+    assert len(sent) == 3
     assert sent == [bid.data for bid in bids]

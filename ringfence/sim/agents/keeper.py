@@ -31,8 +31,8 @@ Watched = Mapping[str, Sequence[int]]
 """Position ids by market."""
 
 
-def read_market(stage: Stage, venue: Venue, due: Sequence[int], policy: Policy) -> Market:
-    """Return a vault with the positions that are due in it, as the plan wants it."""
+def read_market(stage: Stage, venue: Venue, due: Sequence[int]) -> Market:
+    """Return a vault with the positions that are due in it, its pool not yet asked for quotes."""
     vault = venue.vault
     _low, price = venue.oracle.quote()
     root, tick, *_rest = stage.pool.contract.slot0()
@@ -41,7 +41,7 @@ def read_market(stage: Stage, venue: Venue, due: Sequence[int], policy: Policy) 
     token = Token(
         venue.asset.address, symbol_of(stage, venue.asset.address), stage.decimals(venue.asset)
     )
-    market = Market(
+    return Market(
         vault=address_bytes(vault),
         risk=risk_of(venue),
         price=price,
@@ -51,12 +51,23 @@ def read_market(stage: Stage, venue: Venue, due: Sequence[int], policy: Policy) 
         asset_per_ether=WAD if token.symbol == "WETH" else price * WAD // PRICE_SCALE,
         sales=(Sales(Route(ends, (stage.pool.fee,)), (state,)),),
     )
+
+
+def quoted(stage: Stage, markets: Sequence[Market], policy: Policy) -> list[Market]:
+    """Return the markets with the quotes that a plan for all of them wants: they share a pool."""
     quotes = {
-        amount: _quote(stage, path, amount)
-        for path, amounts in wanted([market], policy).items()
-        for amount in amounts
+        path: {amount: _quote(stage, path, amount) for amount in amounts}
+        for path, amounts in wanted(markets, policy).items()
     }
-    return replace(market, sales=tuple(replace(one, quotes=quotes) for one in market.sales))
+    return [
+        replace(
+            one,
+            sales=tuple(
+                replace(sale, quotes=quotes.get(sale.route.path, {})) for sale in one.sales
+            ),
+        )
+        for one in markets
+    ]
 
 
 def _quote(stage: Stage, path: bytes, amount: int) -> int | None:
@@ -111,7 +122,8 @@ class KeeperAgent:
             venue = self.stage.venues[name]
             new = [one for one in ids if (address_bytes(venue.vault), one) not in waiting]
             if new:
-                markets.append(read_market(self.stage, venue, new, self.policy))
+                markets.append(read_market(self.stage, venue, new))
+        markets = quoted(self.stage, markets, self.policy)
         markets.sort(key=lambda one: -one.worst)
         return plan(markets, self.fees, self.policy).batches
 
