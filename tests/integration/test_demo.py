@@ -12,10 +12,12 @@ import pytest
 from ape.utils import use_temp_sys_path
 from click.testing import CliRunner, Result
 
+from ringfence.evm import InProcessEngine
 from ringfence.evm.artifacts import ROOT
 from ringfence.sim.checks import ALWAYS, OUTCOMES
 from ringfence.sim.result import from_json
 from ringfence.sim.scenario import load_scenario
+from tests.support.simulated import play
 
 CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"
 SECONDS = 120
@@ -182,3 +184,21 @@ def test_demo__no_such_scenario__one_line_and_1(demo: Any, tmp_path: Path) -> No
     done = run(demo, "--scenario", tmp_path / "none.toml", "--out", tmp_path)
     assert done.exit_code == 1
     assert "cannot be read" in done.stderr
+
+
+def test_simulate__the_same_scenario_in_process__liquidates_as_the_demo_did(
+    crash: tuple[Result, Path], tmp_path: Path
+) -> None:
+    demo = from_json((crash[1] / "result.json").read_text())
+    outcome = play(InProcessEngine(traced=False), CRASH, tmp_path)
+    wanted = [
+        (one.time, one.market, hex(one.position_id), one.seized, one.repaid, one.cut, one.loss,
+         one.profit, one.gas_used)
+        for one in demo.liquidations
+    ]  # fmt: skip
+    assert len(wanted) > 50
+    assert [
+        (one.time, one.market, one.position, one.seized, one.repaid, one.cut, one.loss,
+         one.profit, one.gas)
+        for one in outcome.liquidations
+    ] == wanted  # fmt: skip
