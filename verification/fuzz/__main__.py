@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import platform
@@ -69,8 +70,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _stop_cleanly() -> None:
-    """Let a worker that is told to stop take its anvil down with it; an interrupt is not for it."""
+def _begin_worker() -> None:
+    """Let a worker that is told to stop take its anvil down with it; an interrupt is not for it.
+
+    What was imported stays: garbage is no longer looked for there, 3 % of the time.
+    """
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
@@ -108,7 +113,7 @@ def fuzz(steps: int, seed: int, workers: int, console: Console) -> Coverage | Ou
     """Play a run; return what it reached, or the first episode that failed."""
     coverage = Coverage()
     jobs = sorted(episodes(steps, seed), key=lambda one: not one.on_anvil)
-    with multiprocessing.Pool(workers, _stop_cleanly) as pool, _progress(steps, console) as tell:
+    with multiprocessing.Pool(workers, _begin_worker) as pool, _progress(steps, console) as tell:
         for episode, result in pool.imap_unordered(play_one, jobs):
             if isinstance(result, BrokenRunError):
                 return episode, result
