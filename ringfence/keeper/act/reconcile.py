@@ -159,10 +159,14 @@ def _settle(attempts: list[Row], chain: Chain, head: Header, liquidator: bytes) 
 
 
 def _end_of(row: Row, chain: Chain, liquidator: bytes) -> tuple[bool, Outcome] | None:
-    """Return whether a transaction succeeded and what it did, None where it is in no block."""
+    """Return whether a transaction succeeded and what it did, None where it is in no block.
+
+    Where it is in another block by now and its receipt is not to be had, what is known stands: the
+    next step asks again.
+    """
     if row.hash in chain.receipts:
         return outcome_of(chain.receipts[row.hash], liquidator)
-    if row.outcome is not None and chain.known.get(row.hash) == row.outcome.block_hash:
+    if row.outcome is not None and chain.known.get(row.hash) is not None:
         return row.state is State.MINED, row.outcome
     return None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.evm.anvil import launch
+from ringfence.evm.rpc import Json, Request
 from ringfence.keeper.act.bid import Fees
 from ringfence.keeper.act.lane import Lane, LanePolicy
 from ringfence.keeper.act.signing import PolicyError
@@ -264,6 +265,35 @@ def test_step__reorganised_into_a_later_block__its_new_block(stand: Stand) -> No
     [after] = stand.step().changed
     assert (after.state, after.hash) == ("mined", before.hash)
     assert after.settled == stand.head().number
+    assert after.outcome is not None
+    assert after.outcome.block_hash == stand.head().hash
+
+
+def test_step__reorganised_and_no_receipt_to_be_had__as_it_was_until_there_is_one(
+    stand: Stand,
+) -> None:
+    """Another node of several may answer for the receipt, one that is behind."""
+    stand.step(bid(1))
+    raw = stand.door.raws()[0]
+    stand.mine()
+    [before] = stand.step().changed
+    stand.rpc.call("anvil_rollback", 1)
+    stand.engine.advance(7)
+    stand.mine()
+    stand.rpc.call("eth_sendRawTransaction", raw)
+    stand.mine()
+
+    def behind(requests: list[Request]) -> list[Json] | None:
+        receipts_alone = {method for method, _ in requests} == {"eth_getTransactionReceipt"}
+        return [None for _ in requests] if receipts_alone else None
+
+    stand.door.hook = behind
+    report = stand.step()
+    assert (report.changed, report.problems, report.waiting) == ([], [], [])
+    assert [*stand.ledger.rows(-1)] == [before]
+    stand.door.hook = None
+    [after] = stand.step().changed
+    assert after.state == "mined"
     assert after.outcome is not None
     assert after.outcome.block_hash == stand.head().hash
 
