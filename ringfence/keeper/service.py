@@ -100,6 +100,10 @@ class Service:
             plan, refused = await self._plan(head, fees, held)
             bids = () if refused else plan.bids
             report = await self._act(head, fees, bids)
+        else:
+            # The ledger was read, nothing is on its way, and there is nothing to sign.
+            self.status.worked("lane")
+            self.status.worked("quorum")
         plan = replace(plan, skipped=(*plan.skipped, *resting))
         self._tell(head, plan, report)
         self.status.tick_at = self.clock()

@@ -19,6 +19,7 @@ from ringfence.keeper.act.lane import Lane
 from ringfence.keeper.act.lease import LeaseLostError, Leases
 from ringfence.keeper.act.ledger import Ledger, LedgerError, State
 from ringfence.keeper.assemble import Places, Settings, SettingsError, opened
+from ringfence.keeper.chain.pool import Pool
 from ringfence.keeper.chain.rpc import Web3Rpc
 from ringfence.keeper.chain.wire import Header
 from ringfence.keeper.service import Service
@@ -242,6 +243,40 @@ def test_on_head__lane_fails__what_is_on_its_way_is_still_known(
         assert (await service.on_head(head(scene))).report.resent
         [row] = (await service.on_head(mine(scene))).report.changed
         assert (row.state, lane.open, lane.oldest) == (State.MINED, 0, 0)
+
+    run(settings, act)
+
+
+@pytest.mark.parametrize(
+    ("of", "method", "step"), [(Ledger, "rows", "lane"), (Pool, "agreed", "quorum")]
+)
+def test_on_head__what_failed_is_well_and_nothing_is_due__no_error_stays(
+    scene: Crash,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    of: type,
+    method: str,
+    step: str,
+) -> None:
+    def lock(*_args: object) -> None:
+        raise LedgerError("disk full")
+
+    async def refuse(*_args: object) -> str:
+        return "1 of 3 nodes have it"
+
+    async def act(service: Service) -> None:
+        price = int(scene.stage.feed_price())
+        if step == "quorum":
+            scene.fall(180)
+        with monkeypatch.context() as patched:
+            patched.setattr(of, method, lock if step == "lane" else refuse)
+            for _ in range(4):
+                assert step in (await service.on_head(mine(scene))).failed
+        assert service.status.errors.keys() == {step}
+        scene.fall(price)
+        beat = await service.on_head(mine(scene))
+        assert not beat.tick.due
+        assert service.status.errors == {}
 
     run(settings, act)
 
