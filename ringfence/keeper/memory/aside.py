@@ -19,6 +19,8 @@ async def aside(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs)
     """
     call = partial(function, *args, **kwargs)
     running = asyncio.get_running_loop().run_in_executor(None, call)
+    # What it raises after a cancellation is nobody's any more: asyncio would print its trace.
+    running.add_done_callback(lambda one: one.cancelled() or one.exception())
     try:
         return await asyncio.shield(running)
     finally:
