@@ -319,14 +319,18 @@ def correlated(
 ) -> Floats:
     """Return relative prices [market, path, step] whose log returns correlate.
 
-    `shape` is paths, steps and seconds a step. Each market's returns are a common draw's and its
-    own, weighted so that their variance is the model's. Under another law than the normal the mix
-    is a little nearer to normal than the model, but a crash of the common draw hits all.
+    `shape` is paths, steps and seconds a step. What a market's log prices are off their mean is a
+    common draw's and its own, weighted so that their variance is the model's. The mean is kept as
+    it is, or a drift would count more than once, and so would the fall of a stress day; it is that
+    of all that is drawn here, step by step. Under another law than the normal the mix is a little
+    nearer to normal than the model, but a crash of the common draw hits all.
     """
     check_correlation(correlation)
-    drawn = [np.log(model.draw(rng, *shape)) for _ in range(markets + 1)]
+    drawn = np.log([model.draw(rng, *shape) for _ in range(markets + 1)])
+    mean = drawn.mean(axis=(0, 1))
+    drawn -= mean
     common, own = correlation**0.5, (1 - correlation) ** 0.5
-    return np.exp([common * drawn[0] + own * each for each in drawn[1:]])
+    return np.exp(mean + common * drawn[0] + own * drawn[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +362,6 @@ def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
     }
 
 
-DRAW_CROSS = Task("isolated-cross", 1, _draw)
+DRAW_CROSS = Task("isolated-cross", 2, _draw)
 FIGURES = ("lost", "other_lost", "lender_loss", "capital")
 """Of a Margin, a path each, in a task's result as "isolated.lost"."""

@@ -22,6 +22,7 @@ from ringfence.risk.cross import (
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import Keepers, outcome
+from ringfence.risk.models import parse_model
 from ringfence.risk.paths import DAY, YEAR, Gbm
 from ringfence.risk.stepper import answers_of
 from tests.support.risk import DOLLAR, risk_market
@@ -134,6 +135,19 @@ def test_correlated__returns__correlate_and_keep_the_model_s_variance() -> None:
     expected = 0.6 + 0.4 * np.eye(3)
     assert np.corrcoef(returns) == pytest.approx(expected, abs=0.02)
     assert returns.std(axis=1) == pytest.approx(0.9 * (DAY / YEAR) ** 0.5, rel=0.01)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.5])
+def test_correlated__a_drift__is_the_model_s(drift: float) -> None:
+    found = correlated(default_rng(1), Gbm(0.5, drift), 2, 0.6, (40_000, 1, YEAR))
+    assert found[..., -1].mean(axis=1) == pytest.approx(np.exp([drift] * 2), rel=0.015)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 1.0])
+def test_correlated__a_stress_day__falls_as_far_as_it_did(correlation: float) -> None:
+    day = parse_model("stress:2020-03-12")
+    found = correlated(default_rng(1), day, 2, correlation, (5, 1_440, 60))
+    assert found.min(axis=2) == pytest.approx(np.full((2, 5), 0.52), abs=0.001)
 
 
 @pytest.mark.parametrize("correlation", [-0.1, 1.1])
