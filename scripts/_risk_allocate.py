@@ -35,6 +35,7 @@ from scripts._risk_setup import (
     common,
     counting,
     figures,
+    moves_of,
     pool_of,
     read_market,
     say,
@@ -119,15 +120,12 @@ def allocation(
         raise RiskError(f"--short {min(unknown)} is none of the markets; name one of the files")
     read = [read_market(path, chain, short=path.stem in shorts) for path in market_files]
     markets = [market for _file, market in read]
-    moving = [
-        of.file.collateral if market.falls else of.file.asset for of, market in read
-    ]  # fmt: skip
-    tokens, names = list(dict.fromkeys(moving)), [market.id for market in markets]
+    names = [market.id for market in markets]
     # Amounts are in one currency, in which a market's least debt matters little: it is left out.
     venues = [Venue(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
     size = min(batch, paths)
     lot = AllocateLot(
-        slots_of(markets, leverages), venues, [tokens.index(one) for one in moving],
+        slots_of(markets, leverages), venues, moves_of(read),
         parse_model(model), correlation, Keepers(delay, discount), size,
         round(days * DAY / step), step,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from ringfence.risk.cross import (
     AccountLaw,
     CrossLot,
     Venue,
-    correlated,
+    market_prices,
     random_accounts,
 )  # fmt: skip
 from ringfence.risk.errors import RiskError
@@ -38,6 +38,7 @@ from scripts._risk_setup import (
     common,
     counting,
     figures,
+    moves_of,
     pool_of,
     read_market,
     say,
@@ -94,7 +95,7 @@ def _panels(lot: CrossLot, found: dict[str, Floats], seed: int) -> list[Panel]:
     crossed = [kind for kind in KINDS if kind != "isolated"]
     shape = (lot.paths, lot.steps, lot.step_seconds)
     rng = default_rng(SeedSequence(seed).spawn(1)[0])
-    drawn = correlated(rng, lot.model, len(lot.venues), lot.correlation, shape)
+    drawn = market_prices(rng, lot.model, lot.moves, lot.correlation, shape)
     return [
         *(
             pairs(
@@ -129,7 +130,7 @@ def _panels(lot: CrossLot, found: dict[str, Floats], seed: int) -> list[Panel]:
     help="Part of their equity that accounts have besides.",
 )
 @click.option(
-    "--correlation", type=float, default=0.6, show_default=True, help="Of the markets' returns."
+    "--correlation", type=float, default=0.6, show_default=True, help="Of the tokens' returns."
 )
 @report_option
 @one_line_errors
@@ -143,15 +144,16 @@ def cross(
     unknown = set(shorts) - {path.stem for path in market_files}
     if unknown:
         raise RiskError(f"--short {min(unknown)} is none of the markets; name one of the files")
-    markets = [read_market(path, chain, short=path.stem in shorts)[1] for path in market_files]
+    read = [read_market(path, chain, short=path.stem in shorts) for path in market_files]
+    markets = [market for _file, market in read]
     # Amounts are in one currency, in which a market's least debt matters little: it is left out.
     venues = [Venue(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
     law = AccountLaw(accounts, slots, least_ltv=least_ltv, spare=spare)
     book = random_accounts(default_rng(seed), [one.initial_ltv / WAD for one in markets], law)
     size = min(batch, paths)
     lot = CrossLot(
-        book, venues, parse_model(model), correlation, Keepers(delay, discount), size,
-        round(days * DAY / step), step,
+        book, venues, moves_of(read), parse_model(model), correlation, Keepers(delay, discount),
+        size, round(days * DAY / step), step,
     )  # fmt: skip
     tasks = run_tasks(
         DRAW_CROSS, repeat({"lot": lot}, paths // size), seed, pool_of(workers, scheduler), say,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from math import isfinite
@@ -106,6 +106,13 @@ def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMa
             f"{chain} has no token {error}; add it there or pass another --chain"
         ) from None
     return market, RiskMarket.of(market, decimals, falls=not short)
+
+
+def moves_of(read: Iterable[tuple[Market, RiskMarket]]) -> list[int]:
+    """Return which token moves in each market, numbered from 0 as they come."""
+    moving = [of.file.collateral if market.falls else of.file.asset for of, market in read]
+    tokens = list(dict.fromkeys(moving))
+    return [tokens.index(one) for one in moving]
 
 
 def pool_of(workers: int, scheduler: str | None) -> Pool:

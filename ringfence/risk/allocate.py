@@ -24,7 +24,7 @@ from scipy.optimize import linprog
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.book import Floats
-from ringfence.risk.cross import Accounts, Venue, check_correlation, correlated, isolated
+from ringfence.risk.cross import Accounts, Venue, check_correlation, isolated, market_prices
 from ringfence.risk.errors import RiskError
 from ringfence.risk.loss import Keepers
 from ringfence.risk.market import RiskMarket
@@ -187,11 +187,9 @@ class AllocateLot:
 
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
     lot: AllocateLot = given["lot"]
-    tokens, shape = max(lot.moves) + 1, (lot.paths, lot.steps, lot.step_seconds)
-    # One token by itself has the model's own law, not the mix's.
-    correlation = lot.correlation if tokens > 1 else 1.0
-    prices = correlated(rng, lot.model, tokens, correlation, shape)
-    found = scenarios(lot.slots, lot.venues, prices[lot.moves], lot.keepers)
+    shape = (lot.paths, lot.steps, lot.step_seconds)
+    prices = market_prices(rng, lot.model, lot.moves, lot.correlation, shape)
+    found = scenarios(lot.slots, lot.venues, prices, lot.keepers)
     return {"equity": found.equity, "exposure": found.exposure}
 
 

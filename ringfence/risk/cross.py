@@ -333,12 +333,32 @@ def correlated(
     return np.exp(mean + common * drawn[0] + own * drawn[1:])
 
 
+def market_prices(
+    rng: Generator,
+    model: PriceModel,
+    moves: list[int],
+    correlation: float,
+    shape: tuple[int, int, int],
+) -> Floats:
+    """Return relative prices [market, path, step]; `moves` is each market's token, from 0.
+
+    Markets on one token share its price.
+    """
+    tokens = max(moves) + 1
+    # One token by itself has the model's own law, not the mix's.
+    return correlated(rng, model, tokens, correlation if tokens > 1 else 1.0, shape)[moves]
+
+
 @dataclass(frozen=True, slots=True)
 class CrossLot:
-    """What one task draws: so many paths of each market against the accounts."""
+    """What one task draws: so many paths of the tokens that move, against the accounts.
+
+    `moves` is each venue's token: markets on one token share its price.
+    """
 
     accounts: Accounts
     venues: list[Venue]
+    moves: list[int]
     model: PriceModel
     correlation: float
     keepers: Keepers
@@ -353,7 +373,7 @@ class CrossLot:
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
     lot: CrossLot = given["lot"]
     shape = (lot.paths, lot.steps, lot.step_seconds)
-    prices = correlated(rng, lot.model, len(lot.venues), lot.correlation, shape)
+    prices = market_prices(rng, lot.model, lot.moves, lot.correlation, shape)
     found = compare(lot.accounts, lot.venues, prices, lot.keepers)
     return {
         f"{kind.name}.{name}": np.asarray(getattr(getattr(found, kind.name), name), np.float64)

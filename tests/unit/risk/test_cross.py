@@ -18,6 +18,7 @@ from ringfence.risk.cross import (
     compare,
     correlated,
     isolated,
+    market_prices,
 )
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
@@ -182,3 +183,9 @@ def test_isolated__prices_of_other_markets__refused() -> None:
     ):
         with pytest.raises(RiskError, match=word):
             isolated(book, venues, prices, Keepers())
+
+
+def test_market_prices__markets_on_one_token__share_its_price() -> None:
+    one, other, same = market_prices(default_rng(1), Gbm(0.9), [0, 1, 0], 0.6, (3, 4, DAY))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
