@@ -26,7 +26,6 @@ from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import Keepers
 from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY
 from ringfence.risk.tail import expected_shortfall
 from ringfence.risk.work import run_tasks
 from scripts._node import one_line_errors
@@ -39,6 +38,7 @@ from scripts._risk_setup import (
     pool_of,
     read_market,
     say,
+    steps_of,
     words,
 )
 
@@ -127,7 +127,7 @@ def allocation(
     lot = AllocateLot(
         slots_of(markets, leverages), venues, moves_of(read),
         parse_model(model), correlation, Keepers(delay, discount), size,
-        round(days * DAY / step), step,
+        steps_of(days, step), step,
     )  # fmt: skip
     chosen, checked = _scenarios(lot, paths // size, seed, workers, scheduler, cache, quiet=as_json)
     split = allocate(chosen, capital, budget, level, cast(Aim, aim))

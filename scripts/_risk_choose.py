@@ -19,13 +19,21 @@ from ringfence.risk.closed_forms import one_whale, smart_level, smart_ltv
 from ringfence.risk.depth import Depth
 from ringfence.risk.errors import RiskError
 from ringfence.risk.judge import LEVEL, Law, Setting
-from ringfence.risk.market import FEED_DECIMALS
 from ringfence.risk.models import DAY_VOLATILITY, DEFAULT_MODELS, STRESS
-from ringfence.risk.paths import DAY
 from ringfence.risk.stress import stress_days
 from ringfence.risk.work import Cache, Pool, Result, Task, run_tasks
 from scripts._node import one_line_errors
-from scripts._risk_setup import MOVING, cache_of, counting, figures, pool_of, read_market, say
+from scripts._risk_setup import (
+    MOVING,
+    answer_of,
+    cache_of,
+    counting,
+    figures,
+    pool_of,
+    read_market,
+    say,
+    steps_of,
+)
 
 FRONTIER = (0.25, 0.5, 2.0, 4.0)
 """Budgets of the frontier, times the one asked for."""
@@ -256,13 +264,13 @@ def choose(
     cap = float(file.file.caps.debt) if cap is None else cap
     setting = Setting(
         market,
-        round(price * 10**FEED_DECIMALS),
+        answer_of(price),
         cap,
         Depth(5 * cap if depth is None else depth, fee, refill),
         reserve=reserve,
         delay=delay,
         least=least,
-        steps=round(days * DAY / step),
+        steps=steps_of(days, step),
         step_seconds=step,
     )
     laws = {name: Law(model, paths) for name, model in DEFAULT_MODELS.items()}

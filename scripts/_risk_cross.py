@@ -28,7 +28,6 @@ from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import Keepers
 from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY
 from ringfence.risk.tail import Estimate, expected_shortfall, mean
 from ringfence.risk.work import run_tasks
 from scripts._node import one_line_errors
@@ -42,6 +41,7 @@ from scripts._risk_setup import (
     pool_of,
     read_market,
     say,
+    steps_of,
     words,
 )
 
@@ -153,7 +153,7 @@ def cross(
     size = min(batch, paths)
     lot = CrossLot(
         book, venues, moves_of(read), parse_model(model), correlation, Keepers(delay, discount),
-        size, round(days * DAY / step), step,
+        size, steps_of(days, step), step,
     )  # fmt: skip
     tasks = run_tasks(
         DRAW_CROSS, repeat({"lot": lot}, paths // size), seed, pool_of(workers, scheduler), say,

@@ -17,9 +17,7 @@ from rich.console import Console
 from ringfence.risk.agreement import disagreements
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.loss import DRAW_LOSSES, Keepers, LossReport, Lot, price_losses
-from ringfence.risk.market import FEED_DECIMALS
 from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY
 from ringfence.risk.sensitivity import swings
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, Precision
@@ -28,6 +26,7 @@ from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
     MOVING,
+    answer_of,
     cache_of,
     common,
     counting,
@@ -35,6 +34,7 @@ from scripts._risk_setup import (
     pool_of,
     read_market,
     say,
+    steps_of,
     words,
 )  # fmt: skip
 
@@ -138,7 +138,7 @@ def loss(
 ) -> None:  # fmt: skip
     """Draw paths until lenders' ES 99 is known well enough; liquidations do not move the price."""
     file, market = read_market(market_file, chain, short=short)
-    first = round(price * 10**FEED_DECIMALS)
+    first = answer_of(price)
     if size is None:
         unit = market.worth(10**market.collateral_decimals, first)
         size = float(file.file.caps.debt) / positions / unit
@@ -155,7 +155,7 @@ def loss(
         Keepers(delay, discount),
         held,
         min(batch, paths),
-        round(days * DAY / step),
+        steps_of(days, step),
         step,
     )
     work = run_tasks(

@@ -16,8 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ringfence.deploy.chain import load_chain
 from ringfence.deploy.market import Market, load_market
 from ringfence.risk.errors import RiskError
-from ringfence.risk.market import RiskMarket
+from ringfence.risk.market import FEED_DECIMALS, RiskMarket
+from ringfence.risk.paths import DAY
 from ringfence.risk.tail import Estimate
+from ringfence.risk.trigger import MAX_ANSWER
 from ringfence.risk.work import Cache, Pool, Processes
 
 Command = Callable[..., Any]
@@ -106,6 +108,20 @@ def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMa
             f"{chain} has no token {error}; add it there or pass another --chain"
         ) from None
     return market, RiskMarket.of(market, decimals, falls=not short)
+
+
+def steps_of(days: float, step: int) -> int:
+    """Return how many steps some days have; raise RiskError for none, or no number of days."""
+    if not isfinite(days) or round(days * DAY / step) < 1:
+        raise RiskError(f"{days:g} days hold no steps of {step} s; pass more days")
+    return round(days * DAY / step)
+
+
+def answer_of(price: float) -> int:
+    """Return a price as a feed's answer; raise RiskError where it is none."""
+    if not 0 < price < MAX_ANSWER / 10**FEED_DECIMALS or round(price * 10**FEED_DECIMALS) < 1:
+        raise RiskError(f"a price of {price:g} is no answer of a feed; pass one such as 2000")
+    return round(price * 10**FEED_DECIMALS)
 
 
 def moves_of(read: Iterable[tuple[Market, RiskMarket]]) -> list[int]:
