@@ -330,7 +330,8 @@ def correlated(
     mean = drawn.mean(axis=(0, 1))
     drawn -= mean
     common, own = correlation**0.5, (1 - correlation) ** 0.5
-    return np.exp(mean + common * drawn[0] + own * drawn[1:])
+    prices: Floats = np.exp(mean + common * drawn[0] + own * drawn[1:])
+    return prices
 
 
 def market_prices(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import site
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import (
@@ -153,10 +153,10 @@ class Processes:
     @contextmanager
     def open(self) -> Iterator[Executor]:
         """Yield a pool of processes."""
-        # `ape run` takes the project off the path that a process is begun with.
-        executor = ProcessPoolExecutor(
-            self.workers, get_context("spawn"), site.addsitedir, (str(_ROOT),)
-        )
+        # Processes are begun with this one's path, off which `ape run` takes the project.
+        if str(_ROOT) not in sys.path:
+            sys.path.insert(0, str(_ROOT))
+        executor = ProcessPoolExecutor(self.workers, get_context("spawn"))
         try:
             yield executor
         finally:

@@ -100,6 +100,9 @@ class KeeperProcess:
         self._process = self.context.Process(
             target=_run, args=(words, self.output, self.errors, dict(os.environ))
         )
+        # The process gets this one's path, off which Ape takes the project with each script.
+        if str(ROOT) not in sys.path:
+            sys.path.insert(0, str(ROOT))
         self._process.start()
 
     def kill(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.simulator.figures import Figure
-
+from benchmarks.figures import Figure
 from benchmarks.simulator.coupled import TARGET, measure
 
 
@@ -17,7 +16,7 @@ def test_measure__a_few_paths__rates_and_what_happened() -> None:
 
 
 def test_missed__below_at_or_without_target__only_below() -> None:
-    figure = Figure("day-paths", 1_999.0, "/s", 2_000.0)
+    figure = Figure("day-paths", 1_999.0, "/s", 2_000.0, at_least=True)
     assert figure.missed
     assert not replace(figure, value=2_000.0).missed
     assert not replace(figure, target=None).missed
