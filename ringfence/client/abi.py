@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from ringfence.evm.abi import AbiEntry, AbiValue, event_topic, make_encoder, selector
-from ringfence.evm.decoding import make_decoder, make_result_decoder
+from ringfence.evm.decoding import make_decoder, make_result_decoder, make_word_reader
 from ringfence.evm.engine import Log
 
 
@@ -65,17 +65,22 @@ class Event:
 class Function:
     """One function with its codec."""
 
-    __slots__ = ("_encode", "decode", "name", "selector")
+    __slots__ = ("_encode", "_outputs", "decode", "name", "selector")
 
     def __init__(self, entry: AbiEntry) -> None:
         self.name = str(entry["name"])
         self.selector = selector(entry)
         self._encode = make_encoder(entry["inputs"])
-        self.decode = make_result_decoder(entry["outputs"])
+        self._outputs = entry["outputs"]
+        self.decode = make_result_decoder(self._outputs)
 
     def encode(self, *arguments: AbiValue) -> bytes:
         """Return the calldata; raise EncodingError when a value does not fit its type."""
         return self.selector + self._encode(arguments)
+
+    def word(self, *path: str) -> Callable[[bytes], int]:
+        """Return what reads one number out of an answer, as `make_word_reader` does."""
+        return make_word_reader(self._outputs, *path)
 
 
 class _EventCodec:

@@ -88,6 +88,38 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
+def make_word_reader(outputs: Sequence[AbiEntry], *path: str) -> Callable[[bytes], int]:
+    """Return what reads one unsigned number out of an answer, by the names of the structs it is in.
+
+    The answer is one struct of words; nothing else of it is looked at but its size. Raises
+    EncodingError for an answer of another size; KeyError, when made, for a name that is not there.
+    """
+    [entry] = outputs
+    static = _static_decoder(entry)
+    if static is None:
+        raise KeyError(f"{type_name(entry)} is no struct of words")
+    size, start = static[0], _start_of(entry, path)
+
+    def read(data: bytes) -> int:
+        if len(data) != size:
+            raise EncodingError(f"an answer of {len(data)} bytes, not {size}")
+        return int.from_bytes(data[start : start + 32])
+
+    return read
+
+
+def _start_of(entry: AbiEntry, path: Sequence[str]) -> int:
+    """Return where a field of a struct of words begins, bytes."""
+    start = 0
+    for part in entry["components"] if path else ():
+        if part["name"] == path[0]:
+            return start + _start_of(part, path[1:])
+        start += (_static_decoder(part) or (0,))[0]
+    if path:
+        raise KeyError(f"{type_name(entry)} has no {path[0]}")
+    return start
+
+
 def _decode_bytes(data: bytes, start: int) -> tuple[AbiValue, int]:
     size = int.from_bytes(data[start - 32 : start], "big")
     end = start + size + -size % 32

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from ringfence.client.abi import interface
-from ringfence.evm.abi import AbiValue
 from ringfence.evm.errors import EncodingError
 from ringfence.evm.rpc import Json, Request, RpcError
 from ringfence.keeper.chain.wire import Header, Riders, Rpc
@@ -98,7 +98,11 @@ class Engine:
         self._lens = "0x" + lens.hex()
         self._ingest = Ingest(rpc, store)
         self._told = told
-        self._market = interface("VaultLens").function("market", 1)
+        self._market = market = interface("VaultLens").function("market", 1)
+        self._calldata = cache(lambda vault: "0x" + market.encode(vault).hex())
+        # Of the view's thirty words three say all that a block asks; the others take milliseconds.
+        places = ("price_high",), ("sheet", "debt_index"), ("sheet", "total_scaled_debt")
+        self._words = [market.word(*place) for place in places]
         self._tip: Tip | None = None
         self.last = Tick(None)
         self.book = Book()
@@ -130,8 +134,8 @@ class Engine:
     def _calls(self, vaults: Iterable[bytes], block_hash: bytes) -> list[Request]:
         block = {"blockHash": "0x" + block_hash.hex()}
         return [
-            ("eth_call", [{"to": self._lens, "data": "0x" + data.hex()}, block])
-            for data in map(self._market.encode, vaults)
+            ("eth_call", [{"to": self._lens, "data": self._calldata(vault)}, block])
+            for vault in vaults
         ]
 
     def market_call(self, vault: bytes) -> tuple[bytes, bytes]:
@@ -169,10 +173,10 @@ class Engine:
         block, so that any later time says the same, and those whose risk was raised in this block
         are not left out. What the next block's interest makes due is due at the next tick.
         """
-        view = self._view(answer)
-        if isinstance(view, str):
-            return Sight(unread=view)
-        price, index = view.price_high, view.sheet.debt_index
+        read = self._read(answer)
+        if isinstance(read, str):
+            return Sight(unread=read)
+        price, index, total = read
         due = tuple(sorted(self.book.due(vault, price, index, block.timestamp + 1)))
         return Sight(
             due=due,
@@ -180,21 +184,25 @@ class Engine:
             price=price,
             debt_index=index,
             nearest=self.book.nearest(vault, price, index),
-            unpriced=None if price else f"its oracle {view.params.oracle} gives no price",
-            lagging=self._lagging(vault, view.sheet.total_scaled_debt),
+            unpriced=None if price else self._unpriced(vault),
+            lagging=self._lagging(vault, total),
         )
 
-    def _view(self, answer: Json | RpcError) -> AbiValue | str:
-        """Return the lens's `MarketView`, or why there is none."""
+    def _read(self, answer: Json | RpcError) -> tuple[int, int, int] | str:
+        """Return price, debt index and total scaled debt of a `MarketView`, or why not."""
         try:
             if isinstance(answer, RpcError):
                 raise answer
-            view = self._market.decode(bytes.fromhex(str(answer)[2:]))
-            if view.sheet.debt_index < WAD:
-                raise ValueError(f"a debt index of {view.sheet.debt_index}, below 1e18")
+            data = bytes.fromhex(str(answer)[2:])
+            price, index, total = (read(data) for read in self._words)
+            if index < WAD:
+                raise ValueError(f"a debt index of {index}, below 1e18")
         except (RpcError, EncodingError, ValueError) as error:
             return f"the lens {self._lens} does not say its market: {error}"
-        return view
+        return price, index, total
+
+    def _unpriced(self, vault: bytes) -> str:
+        return f"its oracle {self.book.vaults[vault].parameters['oracle']} gives no price"
 
     def _lagging(self, vault: bytes, total_scaled_debt: int) -> str | None:
         missing = self.book.missing_debt(vault, total_scaled_debt)

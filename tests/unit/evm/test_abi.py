@@ -1,5 +1,6 @@
 """The codec of our own against eth_abi, and its refusals."""
 
+from collections.abc import Callable
 from typing import Any
 
 import eth_abi
@@ -9,7 +10,12 @@ from hypothesis import strategies as st
 
 from ringfence.evm import EncodingError
 from ringfence.evm.abi import address_bytes, checksum, make_encoder, selector, signature, type_name
-from ringfence.evm.decoding import decode_revert, make_decoder, make_result_decoder
+from ringfence.evm.decoding import (
+    decode_revert,
+    make_decoder,
+    make_result_decoder,
+    make_word_reader,
+)
 from ringfence.evm.engine import dev_accounts
 
 Typed = tuple[dict[str, Any], Any]
@@ -194,3 +200,30 @@ def test_decode_revert__malformed_message__shown_as_hex() -> None:
     broken = bytes.fromhex("08c379a0") + b"\xff" * 40
     assert decode_revert(broken) == "0x" + broken.hex()
     assert decode_revert(b"") == ""
+
+
+# One word of a struct
+
+
+def _word(*path: str) -> Callable[[bytes], int]:
+    pair = [{"name": "x", "type": "address"}, {"name": "y", "type": "uint256"}]
+    parts = [{"name": "a", "type": "bool"}, {"name": "b", "type": "tuple", "components": pair}]
+    more = [*parts, {"name": "c", "type": "uint256"}]
+    return make_word_reader([{"name": "", "type": "tuple", "components": more}], *path)
+
+
+def test_make_word_reader__nested_or_behind_a_struct__that_word() -> None:
+    answer = b"".join(number.to_bytes(32) for number in (1, 2, 2**256 - 1, 4))
+    assert _word("b", "y")(answer) == 2**256 - 1
+    assert _word("c")(answer) == 4
+
+
+@pytest.mark.parametrize("size", [0, 127, 160])
+def test_make_word_reader__answer_of_another_size__refused(size: int) -> None:
+    with pytest.raises(EncodingError, match=f"an answer of {size} bytes, not 128"):
+        _word("c")(bytes(size))
+
+
+def test_make_word_reader__name_that_is_not_there__refused_when_made() -> None:
+    with pytest.raises(KeyError, match="has no d"):
+        _word("b", "d")
