@@ -21,10 +21,10 @@ from ringfence.risk.allocate import (
     allocate,
     slots_of,
 )
-from ringfence.risk.cross import Venue
+from ringfence.risk.cross import CrossMarket
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers
+from ringfence.risk.loss import LateKeepers
 from ringfence.risk.models import parse_model
 from ringfence.risk.tail import expected_shortfall
 from ringfence.risk.work import run_tasks
@@ -35,11 +35,11 @@ from scripts._risk_setup import (
     counting,
     figures,
     moves_of,
-    pool_of,
     read_market,
     say,
     steps_of,
     words,
+    workers_of,
 )
 
 FIGURES = ("equity", "exposure")
@@ -53,7 +53,7 @@ def _scenarios(
     """Return what slots become on the paths to choose by, and on as many to check by."""
     parts = []
     work = run_tasks(
-        DRAW_SLOTS, repeat({"lot": lot}, 2 * tasks), seed, pool_of(workers, scheduler), say,
+        DRAW_SLOTS, repeat({"lot": lot}, 2 * tasks), seed, workers_of(workers, scheduler), say,
         cache_of(cache),
     )  # fmt: skip
     with counting(2 * tasks * lot.paths, quiet=quiet) as told:
@@ -122,11 +122,11 @@ def allocation(
     markets = [market for _file, market in read]
     names = [market.id for market in markets]
     # Amounts are in one currency, in which a market's least debt matters little: it is left out.
-    venues = [Venue(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
+    venues = [CrossMarket(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
     size = min(batch, paths)
     lot = AllocateLot(
         slots_of(markets, leverages), venues, moves_of(read),
-        parse_model(model), correlation, Keepers(delay, discount), size,
+        parse_model(model), correlation, LateKeepers(delay, discount), size,
         steps_of(days, step), step,
     )  # fmt: skip
     chosen, checked = _scenarios(lot, paths // size, seed, workers, scheduler, cache, quiet=as_json)

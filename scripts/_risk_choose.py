@@ -21,7 +21,7 @@ from ringfence.risk.errors import RiskError
 from ringfence.risk.judge import LEVEL, Law, Setting
 from ringfence.risk.models import DAY_VOLATILITY, DEFAULT_MODELS, STRESS
 from ringfence.risk.stress import stress_days
-from ringfence.risk.work import Cache, Pool, Result, Task, run_tasks
+from ringfence.risk.work import Cache, Result, Task, Workers, run_tasks
 from scripts._node import one_line_errors
 from scripts._risk_setup import (
     MOVING,
@@ -29,10 +29,10 @@ from scripts._risk_setup import (
     cache_of,
     counting,
     figures,
-    pool_of,
     read_market,
     say,
     steps_of,
+    workers_of,
 )
 
 FRONTIER = (0.25, 0.5, 2.0, 4.0)
@@ -41,7 +41,11 @@ BONUSES = ("0.005", "0.01", "0.02", "0.04")
 
 
 def _work(
-    seed: int, pool: Pool, cache: Cache | None, laws: Mapping[str, Law], told: Callable[[int], None]
+    seed: int,
+    pool: Workers,
+    cache: Cache | None,
+    laws: Mapping[str, Law],
+    told: Callable[[int], None],
 ) -> Work:
     """Return what runs a task on one input a law, and tells how many paths are done in all."""
     done = 0
@@ -279,7 +283,7 @@ def choose(
         for day, model in stress_days().items()
     }
     wads = [_wad(one) for one in bonuses]
-    pool, others = pool_of(workers, scheduler), [budget * one for one in FRONTIER]
+    pool, others = workers_of(workers, scheduler), [budget * one for one in FRONTIER]
     with counting(2 * sum(law.paths for law in laws.values()), quiet=as_json) as told:
         work = _work(seed, pool, cache_of(cache), laws, told)
         found = choose_from(setting, laws, wads, budget, others, work)

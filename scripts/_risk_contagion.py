@@ -18,12 +18,12 @@ from ringfence.deploy.errors import DeployError
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.risk.contagion import (
     BLOCK_SECONDS,
+    Absorption,
     Cascade,
     Cut,
-    Depth,
+    absorption,
     cascade,
     curve_blocks,
-    depth,
     draw_book,
     losses,
     outage_curve,
@@ -56,7 +56,7 @@ def _told(market: RiskMarket, result: Coupled) -> dict[str, float]:
 
 
 def _data(
-    market: RiskMarket, fed: Sequence[Cascade], curve: Sequence[Cut], bears: Depth
+    market: RiskMarket, fed: Sequence[Cascade], curve: Sequence[Cut], bears: Absorption
 ) -> dict[str, object]:
     asset = 10**market.asset_decimals
     return {
@@ -87,7 +87,7 @@ def _show(
     market: RiskMarket,
     fed: Sequence[Cascade],
     curve: Sequence[Cut],
-    bears: Depth,
+    bears: Absorption,
 ) -> None:
     million = 10 ** (market.asset_decimals + 6)
     console.print(
@@ -175,7 +175,7 @@ def contagion(
                 scene, path, curve_blocks(blocks),
                 step_seconds=_STEP, start=1, oracle=True, keepers=scene.keepers.count,
             )  # fmt: skip
-            bears = depth(scene.pool, market, float(book.collateral.sum()))
+            bears = absorption(scene.pool, market, float(book.collateral.sum()))
         if report is not None:
             from scripts._risk_contagion_report import panels
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.contagion import Cut, Depth, outage_curve
+from ringfence.risk.arrays import Floats
+from ringfence.risk.contagion import Absorption, Cut, outage_curve
 from ringfence.risk.coupled import Scene, trace
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.paths import Floats
 from ringfence.risk.report.panel import Panel
 from ringfence.risk.report.positions import keeper_profits, keeper_zone
 from ringfence.risk.report.system import Cutoff, Timeline, cascade, depth, outage
@@ -26,7 +26,7 @@ _MOVES = np.linspace(0.0, 0.15, 16)
 
 
 def panels(
-    scene: Scene, path: Floats, both: Sequence[Cut], bears: Depth, unit: str, step_seconds: int
+    scene: Scene, path: Floats, both: Sequence[Cut], bears: Absorption, unit: str, step_seconds: int
 ) -> list[Panel]:
     """Return the figures; `both` is the curve with oracle and keepers cut off, amounts in units."""
     asset = float(10**scene.market.asset_decimals)
@@ -65,7 +65,7 @@ def _timeline(scene: Scene, path: Floats, step_seconds: int) -> Timeline:
     )
 
 
-def _depth(scene: Scene, bears: Depth, asset: float, unit: str) -> Panel:
+def _depth(scene: Scene, bears: Absorption, asset: float, unit: str) -> Panel:
     pool, bonus = scene.pool, scene.market.risk.base_bonus / WAD
     borne = bears.debt * (1 + bonus) if bears.debt else None
     sold = np.linspace(0.0, max(2 * (borne or 0.0), pool.holdings()[1] / 10), _POINTS)[1:]

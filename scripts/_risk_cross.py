@@ -14,19 +14,19 @@ from rich.console import Console
 from rich.table import Table
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.book import Floats
+from ringfence.risk.arrays import Floats
 from ringfence.risk.cross import (
     DRAW_CROSS,
     FIGURES,
     AccountLaw,
     CrossLot,
-    Venue,
+    CrossMarket,
     market_prices,
     random_accounts,
 )  # fmt: skip
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers
+from ringfence.risk.loss import LateKeepers
 from ringfence.risk.models import parse_model
 from ringfence.risk.tail import Estimate, expected_shortfall, mean
 from ringfence.risk.work import run_tasks
@@ -38,11 +38,11 @@ from scripts._risk_setup import (
     counting,
     figures,
     moves_of,
-    pool_of,
     read_market,
     say,
     steps_of,
     words,
+    workers_of,
 )
 
 if TYPE_CHECKING:
@@ -147,16 +147,16 @@ def cross(
     read = [read_market(path, chain, short=path.stem in shorts) for path in market_files]
     markets = [market for _file, market in read]
     # Amounts are in one currency, in which a market's least debt matters little: it is left out.
-    venues = [Venue(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
+    venues = [CrossMarket(Terms.of(one.risk)._replace(min_debt=0.0), one.falls) for one in markets]
     law = AccountLaw(accounts, slots, least_ltv=least_ltv, spare=spare)
     book = random_accounts(default_rng(seed), [one.initial_ltv / WAD for one in markets], law)
     size = min(batch, paths)
     lot = CrossLot(
-        book, venues, moves_of(read), parse_model(model), correlation, Keepers(delay, discount),
+        book, venues, moves_of(read), parse_model(model), correlation, LateKeepers(delay, discount),
         size, steps_of(days, step), step,
     )  # fmt: skip
     tasks = run_tasks(
-        DRAW_CROSS, repeat({"lot": lot}, paths // size), seed, pool_of(workers, scheduler), say,
+        DRAW_CROSS, repeat({"lot": lot}, paths // size), seed, workers_of(workers, scheduler), say,
         cache_of(cache),
     )  # fmt: skip
     parts = []

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ringfence.risk.agreement import disagreements
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
-from ringfence.risk.loss import DRAW_LOSSES, Keepers, LossReport, Lot, price_losses
+from ringfence.risk.loss import DRAW_LOSSES, LateKeepers, LossReport, Lot, price_losses
 from ringfence.risk.models import parse_model
 from ringfence.risk.sensitivity import swings
 from ringfence.risk.stepper import answers_of
@@ -31,11 +31,11 @@ from scripts._risk_setup import (
     common,
     counting,
     figures,
-    pool_of,
     read_market,
     say,
     steps_of,
     words,
+    workers_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -152,14 +152,19 @@ def loss(
         book,
         parse_model(model),
         first,
-        Keepers(delay, discount),
+        LateKeepers(delay, discount),
         held,
         min(batch, paths),
         steps_of(days, step),
         step,
     )
     work = run_tasks(
-        DRAW_LOSSES, repeat({"lot": lot}), seed, pool_of(workers, scheduler), say, cache_of(cache)
+        DRAW_LOSSES,
+        repeat({"lot": lot}),
+        seed,
+        workers_of(workers, scheduler),
+        say,
+        cache_of(cache),
     )
     precision = Precision(share, floor * debt, min(1_000, paths), paths)
     with counting(paths, quiet=as_json) as told:

@@ -15,14 +15,14 @@ import click
 from ringfence.evm.rpc import JsonRpc
 from ringfence.risk.csv_prices import COLUMNS, Prices
 from ringfence.risk.paths import DAY
-from ringfence.risk.rounds import GAP, Feed, Round, since, spaced
+from ringfence.risk.rounds import GAP, Round, RoundReader, since, spaced
 from scripts._node import one_line_errors
 from scripts._risk_setup import counting
 
 HOUR = 3_600
 
 
-def _from(feed: Feed, start: int, *, quiet: bool) -> list[Round]:
+def _from(feed: RoundReader, start: int, *, quiet: bool) -> list[Round]:
     """Return the rounds from a time on, newest first."""
     found: list[Round] = []
     with counting(max(feed.now - start, 0) // HOUR, "hours", quiet=quiet) as told:
@@ -32,7 +32,7 @@ def _from(feed: Feed, start: int, *, quiet: bool) -> list[Round]:
     return found
 
 
-def _last(feed: Feed, count: int, *, quiet: bool) -> list[Round]:
+def _last(feed: RoundReader, count: int, *, quiet: bool) -> list[Round]:
     """Return the last rounds, newest first."""
     with counting(count, "rounds", quiet=quiet) as told:
 
@@ -76,7 +76,7 @@ def rounds(
 ) -> None:  # fmt: skip
     """Read the rounds of a Chainlink FEED, and write prices `step` seconds apart as CSV."""
     with closing(JsonRpc(rpc)) as node:
-        of = Feed.at(node, feed)
+        of = RoundReader.at(node, feed)
         end = of.now if until is None else int(until.replace(tzinfo=UTC).timestamp())
         end = min(end, of.now) // step * step
         if last is None:

@@ -20,7 +20,7 @@ from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 from ringfence.risk.paths import DAY
 from ringfence.risk.tail import Estimate
 from ringfence.risk.trigger import MAX_ANSWER
-from ringfence.risk.work import Cache, Pool, Processes
+from ringfence.risk.work import Cache, Processes, Workers
 
 Command = Callable[..., Any]
 MOVING = 2_000.0
@@ -131,7 +131,7 @@ def moves_of(read: Iterable[tuple[Market, RiskMarket]]) -> list[int]:
     return [tokens.index(one) for one in moving]
 
 
-def pool_of(workers: int, scheduler: str | None) -> Pool:
+def workers_of(workers: int, scheduler: str | None) -> Workers:
     """Return where work runs."""
     if scheduler is None:
         return Processes(workers)

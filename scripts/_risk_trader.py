@@ -17,11 +17,12 @@ from rich.table import Table
 
 from ringfence.deploy.units import show, to_units
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.arrays import Floats
 from ringfence.risk.chances import Chance, Event
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY, YEAR, Floats, PriceModel
+from ringfence.risk.paths import DAY, YEAR, PriceModel
 from ringfence.risk.rebalance import Policy
 from ringfence.risk.stress import stress_days
 from ringfence.risk.trader import Holding, Outlook, Seen, look, opened, outlook

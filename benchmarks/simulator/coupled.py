@@ -9,10 +9,11 @@ import numpy as np
 from benchmarks.figures import Figure
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.math.liquidation import RiskParams
+from ringfence.risk.arrays import Floats
 from ringfence.risk.contagion import draw_book
 from ringfence.risk.coupled import Keepers, Scene, run
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.pool import Pool
 
 POSITIONS = 100_000
 STEPS = 1_440

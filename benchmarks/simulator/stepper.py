@@ -16,10 +16,10 @@ from benchmarks.figures import Figure
 from benchmarks.run import Tell
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
+from ringfence.risk.arrays import Integers
 from ringfence.risk.book import Book, BookLaw, random_positions
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.stepper import answers_of, count, first_steps, survey
-from ringfence.risk.trigger import Integers
 
 SIZES = (10**6, 10**7)
 PLAIN_STEPS, BLOCKED_STEPS, ROUNDS = 8, 64, 25

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ringfence.math.health import debt_up, is_healthy, value_down
+from ringfence.risk.arrays import Integers
 from ringfence.risk.book import Positions
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.stepper import NEVER, first_steps
-from ringfence.risk.trigger import Integers, triggers
+from ringfence.risk.trigger import triggers
 
 
 def disagreements(market: RiskMarket, positions: Positions, answers: Integers) -> Integers:

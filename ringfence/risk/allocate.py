@@ -23,10 +23,10 @@ from numpy.random import Generator
 from scipy.optimize import linprog
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.book import Floats
-from ringfence.risk.cross import Accounts, Venue, check_correlation, isolated, market_prices
+from ringfence.risk.arrays import Floats
+from ringfence.risk.cross import Accounts, CrossMarket, check_correlation, isolated, market_prices
 from ringfence.risk.errors import RiskError
-from ringfence.risk.loss import Keepers
+from ringfence.risk.loss import LateKeepers
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import PriceModel
 from ringfence.risk.tail import LEAST_TAIL, Estimate, expected_shortfall, mean
@@ -84,7 +84,7 @@ class Scenarios:
 
 
 def scenarios(
-    slots: Sequence[Slot], venues: list[Venue], prices: Floats, keepers: Keepers
+    slots: Sequence[Slot], venues: list[CrossMarket], prices: Floats, keepers: LateKeepers
 ) -> Scenarios:
     """Return what slots become on relative prices, float64 [market, path, step]."""
     leverage = np.array([slot.leverage for slot in slots], np.float64)
@@ -172,11 +172,11 @@ class AllocateLot:
     """
 
     slots: list[Slot]
-    venues: list[Venue]
+    venues: list[CrossMarket]
     moves: list[int]
     model: PriceModel
     correlation: float
-    keepers: Keepers
+    keepers: LateKeepers
     paths: int
     steps: int
     step_seconds: int

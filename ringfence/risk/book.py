@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.math.fixed_point import WAD
 from ringfence.math.health import debt_up
+from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.trigger import Integers, triggers
-
-Floats = npt.NDArray[np.float64]
+from ringfence.risk.trigger import triggers
 
 
 @dataclass(frozen=True, slots=True)

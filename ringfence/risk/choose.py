@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.book import Floats
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.judge import LEAST_LTV, LTV_STEP, Drawn, Judge, Law, Setting, largest
 from ringfence.risk.market import RiskMarket

@@ -17,11 +17,11 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.random import Generator
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import (
     DAY,
     YEAR,
-    Floats,
     above_zero,
     diffusion,
     finite,

@@ -10,11 +10,12 @@ import numpy as np
 
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.risk import pool as pools
-from ringfence.risk.coupled import Book, Coupled, Outage, Scene, run
+from ringfence.risk.arrays import Floats
+from ringfence.risk.coupled import Coupled, Outage, RankedBook, Scene, run
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.pool import Pool
 
 BLOCK_SECONDS = 12
 
@@ -45,7 +46,7 @@ def cascade(scene: Scene, paths: Floats, impact: float) -> Cascade:
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class Absorption:
     """What a pool bears of a market's liquidations, at one price of oracle and pool.
 
     `debt` is the most debt that is repaid out of what the pool gives, asset units, the last unit of
@@ -59,7 +60,7 @@ class Depth:
     ltv: float
 
 
-def depth(pool: Pool, market: RiskMarket, collateral: float) -> Depth:
+def absorption(pool: Pool, market: RiskMarket, collateral: float) -> Absorption:
     """Return what a pool bears at its own price; `collateral` is the book's, units.
 
     At the liquidation LTV: the bonus is the base one.
@@ -75,7 +76,7 @@ def depth(pool: Pool, market: RiskMarket, collateral: float) -> Depth:
         fall = 1 - trade.place.root**2 / pool.price
     whole = pool.sell(collateral)
     ltv = -whole.asset / (collateral * pool.price) / part
-    return Depth(borne, fall, min(ltv, terms.liquidation_ltv))
+    return Absorption(borne, fall, min(ltv, terms.liquidation_ltv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def draw_book(
     count: int,
     debt: float,
     least_ltv: float = 1 / 3,
-) -> Book:
+) -> RankedBook:
     """Return positions of LTVs uniform up to the initial one, and log-normal debts.
 
     `debt` is the sum, asset units, about: none is below the market's least debt.
@@ -160,7 +161,7 @@ def draw_book(
     sizes = rng.lognormal(0.0, 1.0, count)
     debts = np.maximum(sizes * (debt / sizes.sum()), market.risk.min_debt)
     ltvs = rng.uniform(least_ltv, market.initial_ltv / WAD, count)
-    return Book.of(debts / ltvs / (market.price(answer) / PRICE_SCALE), debts)
+    return RankedBook.of(debts / ltvs / (market.price(answer) / PRICE_SCALE), debts)
 
 
 def curve_blocks(most: int) -> Sequence[int]:

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.risk import steps as kernel
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.pool import Floats, Place, Pool
+from ringfence.risk.pool import Place, Pool
 from ringfence.risk.steps import Event, Ledger, World
 
 
@@ -85,7 +86,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class RankedBook:
     """Positions in order of risk: collateral units, debt in asset units, both above 0.
 
     `key` is what they are ordered by: a position is due once its key is above the liquidation LTV
@@ -98,7 +99,7 @@ class Book:
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, collateral: Floats, debt: Floats, key: Floats | None = None) -> Book:
+    def of(cls, collateral: Floats, debt: Floats, key: Floats | None = None) -> RankedBook:
         """Return positions in order; without keys, by debt over collateral.
 
         They are then due within two asset units of the debt of where the contract has them. Raises
@@ -143,7 +144,7 @@ class Scene:
 
     market: RiskMarket
     answer: int
-    book: Book
+    book: RankedBook
     pool: Pool
     feed: Feed = field(default_factory=Feed)
     keepers: Keepers = field(default_factory=Keepers)

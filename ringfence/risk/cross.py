@@ -25,12 +25,11 @@ from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ringfence.risk.book import Floats
+from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms, is_insolvent, liquidate
-from ringfence.risk.loss import Keepers, pays
+from ringfence.risk.loss import LateKeepers, pays
 from ringfence.risk.paths import PriceModel
-from ringfence.risk.trigger import Integers
 from ringfence.risk.work import Result, Task
 
 KEPT, LOST, OTHER_LOST = range(3)
@@ -74,7 +73,7 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Venue:
+class CrossMarket:
     """A market in common terms: its rules, least debt in the one currency, and what moves."""
 
     terms: Terms
@@ -119,7 +118,7 @@ class Comparison:
 
 
 def compare(
-    accounts: Accounts, venues: list[Venue], prices: Floats, keepers: Keepers
+    accounts: Accounts, venues: list[CrossMarket], prices: Floats, keepers: LateKeepers
 ) -> Comparison:
     """Return both kinds of margin on relative prices, float64 [market, path, step]."""
     funded, left = accounts.funded()
@@ -130,7 +129,9 @@ def compare(
     )
 
 
-def isolated(accounts: Accounts, venues: list[Venue], prices: Floats, keepers: Keepers) -> Margin:
+def isolated(
+    accounts: Accounts, venues: list[CrossMarket], prices: Floats, keepers: LateKeepers
+) -> Margin:
     """Return what becomes of slots that stand alone."""
     alone = np.arange(accounts.account.size)
     return _margin(accounts, alone, venues, prices, keepers, float(accounts.spare.sum()))
@@ -139,9 +140,9 @@ def isolated(accounts: Accounts, venues: list[Venue], prices: Floats, keepers: K
 def _margin(
     accounts: Accounts,
     groups: Integers,
-    venues: list[Venue],
+    venues: list[CrossMarket],
     prices: Floats,
-    keepers: Keepers,
+    keepers: LateKeepers,
     outside: float,
 ) -> Margin:
     if prices.ndim != 3 or len(prices) != len(venues) or not prices.size:
@@ -358,11 +359,11 @@ class CrossLot:
     """
 
     accounts: Accounts
-    venues: list[Venue]
+    venues: list[CrossMarket]
     moves: list[int]
     model: PriceModel
     correlation: float
-    keepers: Keepers
+    keepers: LateKeepers
     paths: int
     steps: int
     step_seconds: int

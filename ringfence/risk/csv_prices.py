@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import Floats
 
 COLUMNS = ("time", "price")
 _MILLISECONDS_FROM = 10**11

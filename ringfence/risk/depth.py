@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ringfence.risk.book import Book, Floats
+from ringfence.risk.arrays import Floats, Integers
+from ringfence.risk.book import Book
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms, liquidate
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.trigger import Integers
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.clusters import GarchT, StudentT
 from ringfence.risk.errors import RiskError
 from ringfence.risk.models import Parametric
-from ringfence.risk.paths import DAY, YEAR, Floats, Gbm, Kou, Merton
+from ringfence.risk.paths import DAY, YEAR, Gbm, Kou, Merton
 
 LEAST = 100
 """Returns that a fit needs."""

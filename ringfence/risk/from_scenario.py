@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.evm import InProcessEngine, load
 from ringfence.math import accrual, balance_sheet
 from ringfence.math.balance_sheet import BalanceSheet
 from ringfence.math.position_slot import unpack
 from ringfence.math.rates import KinkedRate
+from ringfence.risk.arrays import Flags, Integers
 from ringfence.risk.book import Book, Positions
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.trigger import Integers, trigger, triggers
+from ringfence.risk.trigger import trigger, triggers
 from ringfence.sim import feed
 from ringfence.sim.chronicle import books_slots
 from ringfence.sim.outcome import Outcome
@@ -31,8 +31,6 @@ from ringfence.sim.result import Check
 from ringfence.sim.scenario import Scenario, seconds
 from ringfence.sim.simulation import prepare
 from ringfence.sim.stage import Venue
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

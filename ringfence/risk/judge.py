@@ -23,16 +23,16 @@ from numpy.random import Generator
 from ringfence.deploy.market import MIN_LTV_GAP, largest_beta_max
 from ringfence.deploy.units import to_wad
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.book import Book, Floats, Positions
+from ringfence.risk.arrays import Floats, Integers
+from ringfence.risk.book import Book, Positions
 from ringfence.risk.depth import Depth, most_sold
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers, outcome
+from ringfence.risk.loss import LateKeepers, outcome
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import PriceModel
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, expected_shortfall, share_of
-from ringfence.risk.trigger import Integers
 
 LTV_STEP = WAD // 200
 LEAST_LTV = WAD // 2
@@ -182,7 +182,7 @@ def loss_shares(setting: Setting, market: RiskMarket, drawn: Drawn, cap: float) 
     plans = _plans(setting, market, sold)
     for discount, delay in np.unique(plans, axis=0):
         rows = (plans == (discount, delay)).all(axis=1)
-        keepers = Keepers(int(delay), float(discount))
+        keepers = LateKeepers(int(delay), float(discount))
         found = outcome(market, book, answers[rows], keepers, setting.reserve * debt)
         lost[rows] = found.lender_loss / debt
     shares[: len(lost)] = lost

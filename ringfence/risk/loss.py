@@ -22,7 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ringfence.risk.book import Book, Floats
+from ringfence.risk.arrays import Floats, Integers
+from ringfence.risk.book import Book
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms, beta_of, is_insolvent, liquidate
 from ringfence.risk.market import RiskMarket
@@ -36,7 +37,6 @@ from ringfence.risk.tail import (
     share_of,
     value_at_risk,
 )
-from ringfence.risk.trigger import Integers
 from ringfence.risk.work import Result, Task
 
 _FIGURES = 6
@@ -44,7 +44,7 @@ LENDER_LOSS, BAD_DEBT, PENDING, RESERVE_NEEDED, LIQUIDATED, REPAID = range(_FIGU
 
 
 @dataclass(frozen=True, slots=True)
-class Keepers:
+class LateKeepers:
     """How soon keepers act, steps after a position is due, and how far below the price they sell.
 
     The discount is a part of one: a swap's fee and its slippage.
@@ -61,7 +61,7 @@ class Keepers:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BookOutcome:
     """What became of a book, float64 [path], whole assets; `liquidated` counts liquidations.
 
     bad_debt: written off in all, `pending` of it at the end; lender_loss: what of it the reserve,
@@ -77,7 +77,7 @@ class Outcome:
     repaid: Floats
 
     @classmethod
-    def of(cls, results: Iterable[Mapping[str, NDArray[Any]]]) -> Outcome:
+    def of(cls, results: Iterable[Mapping[str, NDArray[Any]]]) -> BookOutcome:
         """Return the outcomes of several tasks as one, in their order."""
         parts = list(results)
         return cls(*(np.concatenate([part[one.name] for part in parts]) for one in fields(cls)))
@@ -92,8 +92,8 @@ class _Rules(NamedTuple):
 
 
 def outcome(
-    market: RiskMarket, book: Book, answers: Integers, keepers: Keepers, reserve: float
-) -> Outcome:
+    market: RiskMarket, book: Book, answers: Integers, keepers: LateKeepers, reserve: float
+) -> BookOutcome:
     """Return what becomes of a book on int64 answers [path, step]; the reserve in whole assets.
 
     In a step the reserve meets losses before cuts. Every amount is within 1e-12 of the book's debt
@@ -110,7 +110,7 @@ def outcome(
     terms = terms._replace(min_debt=terms.min_debt / 10**market.asset_decimals)
     rules = _Rules(terms, market.falls, float(market.still), keepers.delay, keepers.discount)
     held, owed = book.collateral[order], book.debt[order]
-    return Outcome(*_outcome(answers, keys[order], held, owed, rules, float(reserve)))
+    return BookOutcome(*_outcome(answers, keys[order], held, owed, rules, float(reserve)))
 
 
 @njit(cache=True, nogil=True)
@@ -224,7 +224,7 @@ class Lot:
     book: Book
     model: PriceModel
     first: int
-    keepers: Keepers
+    keepers: LateKeepers
     reserve: float
     paths: int
     steps: int
@@ -253,7 +253,7 @@ class LossReport:
 
     debt: float
     reserve: float
-    outcome: Outcome
+    outcome: BookOutcome
     narrow: bool
     var_95: Estimate
     es_99: Estimate
@@ -281,7 +281,7 @@ def price_losses(
 
     with closing(work):
         lost, narrow = narrow_enough(losses(), 0.99, precision)
-    found = Outcome.of(parts)
+    found = BookOutcome.of(parts)
     hit = int(np.count_nonzero(lost))
     return LossReport(
         debt=float(lot.book.debt.sum()),

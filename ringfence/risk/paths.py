@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, sqrt
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-
-Floats: TypeAlias = NDArray[np.float64]
 
 DAY = 86_400
 YEAR = 365 * DAY

@@ -18,16 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from ringfence.math.uniswap import FEE_SCALE, sqrt_price_at_tick
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 
 RELATIVE = 1e-12
 UNITS = 2.0
 CROSSING = 2.0**-51
-
-Floats = NDArray[np.float64]
 
 
 class Place(NamedTuple):

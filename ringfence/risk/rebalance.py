@@ -14,10 +14,10 @@ import numpy.typing as npt
 from numba import njit
 
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.arrays import Floats
 from ringfence.risk.chances import Chance
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.stepper import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from math import ceil
 import numpy as np
 from numpy.random import Generator
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import Floats, above_zero, walk
+from ringfence.risk.paths import above_zero, walk
 
 
 def _joined(own: int, asked: int) -> int:

@@ -42,7 +42,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class RoundReader:
     """A feed, or the proxy of one, at a node; `now`: the last block's time, unix seconds."""
 
     rpc: JsonRpc
@@ -51,7 +51,7 @@ class Feed:
     now: int
 
     @classmethod
-    def at(cls, rpc: JsonRpc, address: str) -> Feed:
+    def at(cls, rpc: JsonRpc, address: str) -> RoundReader:
         """Return the feed at an address; raise RiskError where there is none."""
         address = "0x" + address_bytes(address).hex()
         code, block = (
@@ -122,7 +122,7 @@ def since(rounds: Iterator[Round], start: int) -> Iterator[Round]:
 
 
 def spaced(
-    feed: Feed, rounds: list[Round], start: int, end: int, step_seconds: int, gap: int = GAP
+    feed: RoundReader, rounds: list[Round], start: int, end: int, step_seconds: int, gap: int = GAP
 ) -> Prices:
     """Return evenly spaced prices, at each step the last known answer, from rounds newest first.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ringfence.risk.book import Floats
-from ringfence.risk.loss import Keepers, Lot, outcome
+from ringfence.risk.arrays import Floats
+from ringfence.risk.loss import LateKeepers, Lot, outcome
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import expected_shortfall
 
@@ -32,7 +32,7 @@ def swings(lot: Lot, paths: Floats) -> tuple[float, list[Swing]]:
     Volatility is changed by scaling the log of every price. Paths are common to all of them.
     """
 
-    def loss(keepers: Keepers = lot.keepers, power: float = 1.0, reserve: float = 1.0) -> float:
+    def loss(keepers: LateKeepers = lot.keepers, power: float = 1.0, reserve: float = 1.0) -> float:
         answers = answers_of(paths**power, lot.first)
         found = outcome(lot.market, lot.book, answers, keepers, lot.reserve * reserve)
         return expected_shortfall(found.lender_loss, _LEVEL).value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from ringfence.risk.pool import Floats
+from ringfence.risk.arrays import Floats
 
 KEY, COLLATERAL, DEBT, INDEX, AGAIN = range(5)
 COLUMNS = 5

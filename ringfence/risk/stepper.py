@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
-from ringfence.risk.trigger import MAX_ANSWER, Integers
+from ringfence.risk.trigger import MAX_ANSWER
 
 Counts = npt.NDArray[np.int64]
 Steps = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float64]
 
 NEVER = 2**31 - 1
 """The first step of a position that no answer of the path makes liquidatable."""

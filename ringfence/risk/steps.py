@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.liquidations import Moved, Terms, is_insolvent, liquidate
-from ringfence.risk.pool import Floats, Place, Trade, compound, move, sell
+from ringfence.risk.pool import Place, Trade, compound, move, sell
 from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, is_before, pop, push
 
 

@@ -15,8 +15,9 @@ from numpy.random import Generator
 from pydantic import BeforeValidator, Field, model_validator
 
 from ringfence.deploy.files import Table, parse, refuse
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import DAY, Floats, not_below_zero
+from ringfence.risk.paths import DAY, not_below_zero
 from ringfence.sim.price_path import HOUR, Waypoint, draw_path
 
 _PERCENT = 100.0

@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from ringfence.math.fixed_point import WAD
 from ringfence.math.health import backing_needed_up, debt_up, value_down
+from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.chances import Event
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.rebalance import Policy, Rebalanced, Rebalancing, rebalance
-from ringfence.risk.stepper import NEVER, Floats, Steps, answers_of
-from ringfence.risk.trigger import Integers, trigger
+from ringfence.risk.stepper import NEVER, Steps, answers_of
+from ringfence.risk.trigger import trigger
 
 CONFIDENCES = (0.95, 0.99)
 

@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD, div_up
 from ringfence.math.health import debt_up
 from ringfence.math.oracles import scale_factor
+from ringfence.risk.arrays import Integers
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 
 MAX_ANSWER = 2**63 - 2
 """The largest answer, so that in an int64 there is one above: the trigger that none reaches."""
-
-Integers = npt.NDArray[np.int64]
 
 
 def trigger(

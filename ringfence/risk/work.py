@@ -125,7 +125,7 @@ def unpacked(body: bytes) -> Result:
         return dict(arrays)
 
 
-class Pool(Protocol):
+class Workers(Protocol):
     """Where tasks run; opened anew after workers died."""
 
     @property
@@ -178,7 +178,7 @@ def run_tasks(
     task: Task,
     inputs: Iterable[Mapping[str, object]],
     seed: int,
-    pool: Pool,
+    workers: Workers,
     say: Say,
     cache: Cache | None = None,
 ) -> Generator[Result, None, None]:
@@ -188,17 +188,17 @@ def run_tasks(
     die, finished work is kept and the rest is done once more by new ones; `say` gets a line about
     it. Raises RiskError where they die again or there are none, and whatever the task raises.
     """
-    sweep = _Sweep(task, pool, cache, _jobs(task, inputs, seed))
+    sweep = _Sweep(task, workers, cache, _jobs(task, inputs, seed))
     try:
-        with pool.open() as executor:
+        with workers.open() as executor:
             yield from sweep.run(executor)
             return
-    except pool.broken:
+    except workers.broken:
         say("a worker died; finished work is kept, the rest is done once more by new workers")
     try:
-        with pool.open() as executor:
+        with workers.open() as executor:
             yield from sweep.run(executor)
-    except pool.broken as error:
+    except workers.broken as error:
         kept = f"kept in {cache.directory}" if cache else "lost without --cache"
         raise RiskError(
             f"workers died twice, last at task {min(sweep.open, default=sweep.turn)}; finished "
@@ -223,7 +223,7 @@ class _Sweep:
     """Jobs by their index: open ones, and results that wait for their turn."""
 
     task: Task
-    pool: Pool
+    workers: Workers
     cache: Cache | None
     jobs: Iterator[_Job]
     open: dict[int, _Job] = field(default_factory=dict)
@@ -231,7 +231,7 @@ class _Sweep:
     turn: int = 0
 
     def run(self, executor: Executor) -> Iterator[Result]:
-        """Yield results in turn; raise one of the pool's `broken` where workers died."""
+        """Yield results in turn; raise one of the workers' `broken` where workers died."""
         futures = {self._submit(executor, job): job for job in self.open.values()}
         while True:
             self._fill(executor, futures)
@@ -262,7 +262,7 @@ class _Sweep:
         """Keep what is finished, then raise what went wrong, if anything did."""
         done, _ = wait(futures, timeout=CHECK_EVERY, return_when=FIRST_COMPLETED)
         if not done:
-            self.pool.check(executor)
+            self.workers.check(executor)
         failed: list[BaseException] = []
         for future in done:
             job = futures.pop(future)
@@ -276,4 +276,4 @@ class _Sweep:
             self.ready[job.index] = result
             del self.open[job.index]
         if failed:
-            raise next((e for e in failed if not isinstance(e, self.pool.broken)), failed[0])
+            raise next((e for e in failed if not isinstance(e, self.workers.broken)), failed[0])

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from ringfence.risk.cross import Accounts, Margin, Venue, compare, correlated, isolated
+from ringfence.risk.cross import Accounts, CrossMarket, Margin, compare, correlated, isolated
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers
+from ringfence.risk.loss import LateKeepers
 from ringfence.risk.paths import Gbm
 
 VENUES = [
-    Venue(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 100.0)),
-    Venue(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 50.0), falls=False),
-    Venue(Terms(0.91, 0.88, 0.005, 1.04, 0.0, 10.0)),
+    CrossMarket(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 100.0)),
+    CrossMarket(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 50.0), falls=False),
+    CrossMarket(Terms(0.91, 0.88, 0.005, 1.04, 0.0, 10.0)),
 ]
 PRICES = correlated(default_rng(7), Gbm(4.0), 3, 0.5, (25, 48, 3_600))
 seeds = st.integers(0, 2**32)
-keepers = st.builds(Keepers, st.integers(0, 4), st.sampled_from([0.0, 0.01]))
+keepers = st.builds(LateKeepers, st.integers(0, 4), st.sampled_from([0.0, 0.01]))
 
 
 def drawn(seed: int, slots: int) -> Accounts:
@@ -38,7 +38,9 @@ def fates(margin: Margin, slots: np.ndarray) -> list[bytes]:
 
 
 @given(seed=seeds, keepers=keepers)
-def test_isolated__other_slots_deleted_or_permuted__same_fate(seed: int, keepers: Keepers) -> None:
+def test_isolated__other_slots_deleted_or_permuted__same_fate(
+    seed: int, keepers: LateKeepers
+) -> None:
     book, rng = drawn(seed, 4), default_rng(seed)
     whole = isolated(book, VENUES, PRICES, keepers)
     assert not whole.other_lost.any(), "ISO-1: a slot was lost to another"
@@ -52,7 +54,7 @@ def test_isolated__other_slots_deleted_or_permuted__same_fate(seed: int, keepers
 
 
 @given(seed=seeds, keepers=keepers)
-def test_compare__one_slot_an_account__cross_is_isolated(seed: int, keepers: Keepers) -> None:
+def test_compare__one_slot_an_account__cross_is_isolated(seed: int, keepers: LateKeepers) -> None:
     found = compare(drawn(seed, 1), VENUES, PRICES, keepers)
     assert fates(found.isolated, np.arange(6)) == fates(found.cross_leverage, np.arange(6))
     assert np.array_equal(found.isolated.lender_loss, found.cross_leverage.lender_loss)
@@ -62,18 +64,18 @@ def test_compare__one_slot_an_account__cross_is_isolated(seed: int, keepers: Kee
 def test_compare__cross__other_slots_do_matter() -> None:
     """What isolation rules out does happen to slots that back each other, on the same paths."""
     book = drawn(0, 4)
-    cross = compare(book, VENUES, PRICES, Keepers()).cross_leverage
+    cross = compare(book, VENUES, PRICES, LateKeepers()).cross_leverage
     assert cross.other_lost.any()
     first = np.unique(book.account, return_index=True)[1]
     part = Accounts(
         *(of[first] for of in (book.account, book.market, book.value, book.debt)), book.spare
     )
-    alone = compare(part, VENUES, PRICES, Keepers()).cross_leverage
+    alone = compare(part, VENUES, PRICES, LateKeepers()).cross_leverage
     assert fates(alone, np.arange(6)) != fates(cross, first)
 
 
 @given(seed=seeds, keepers=keepers)
-def test_compare__any_book__value_is_conserved(seed: int, keepers: Keepers) -> None:
+def test_compare__any_book__value_is_conserved(seed: int, keepers: LateKeepers) -> None:
     """Nobody ends with more than the collateral that is left, and no slot grows."""
     book = drawn(seed, 4)
     for margin in margins(book, keepers):
@@ -87,6 +89,6 @@ def test_compare__any_book__value_is_conserved(seed: int, keepers: Keepers) -> N
         )
 
 
-def margins(book: Accounts, keepers: Keepers) -> list[Margin]:
+def margins(book: Accounts, keepers: LateKeepers) -> list[Margin]:
     found = compare(book, VENUES, PRICES, keepers)
     return [found.isolated, found.cross_leverage, found.cross_capital]

@@ -18,9 +18,9 @@ from ringfence.evm import Engine, Reverted
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.allocate import Slot, scenarios
 from ringfence.risk.book import Book, BookLaw, random_book
-from ringfence.risk.cross import Venue, correlated
+from ringfence.risk.cross import CrossMarket, correlated
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers, outcome
+from ringfence.risk.loss import LateKeepers, outcome
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import Gbm
 from ringfence.risk.stepper import answers_of
@@ -47,8 +47,8 @@ FLIPS = {
 FIRST, LONG = 2_000 * DOLLAR, risk_market()
 LAW = BookLaw(1.0, least_ltv=0.5, most_ltv=0.7)
 VENUES = [
-    Venue(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 0.0)),
-    Venue(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 0.0), falls=False),
+    CrossMarket(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 0.0)),
+    CrossMarket(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 0.0), falls=False),
 ]
 PRICES = correlated(default_rng(7), Gbm(4.0), 2, 0.5, (25, 48, 3_600))
 
@@ -66,7 +66,7 @@ def test_trigger__a_rounding_of_the_vault_flipped__agreement_fails(
 def shortfall(market: RiskMarket, book: Book, volatility: float, delay: int) -> float:
     """Return the ES 95 of lenders' loss over common random numbers, without any reserve."""
     answers = answers_of(Gbm(volatility).draw(default_rng(2), 400, 240, 3_600), FIRST)
-    lost = outcome(market, book, answers, Keepers(delay), 0.0).lender_loss
+    lost = outcome(market, book, answers, LateKeepers(delay), 0.0).lender_loss
     return expected_shortfall(lost, 0.95).value
 
 
@@ -102,7 +102,7 @@ def test_scenarios__other_slots_deleted_or_permuted__same_bytes(
     chosen: list[Slot], seed: int
 ) -> None:
     """ISO-1, of what an account's capital is split over."""
-    rng, keepers = default_rng(seed), Keepers(1, 0.005)
+    rng, keepers = default_rng(seed), LateKeepers(1, 0.005)
     whole = scenarios(chosen, VENUES, PRICES, keepers)
     order = rng.permutation(len(chosen))[: rng.integers(1, len(chosen), endpoint=True)]
     part = scenarios([chosen[one] for one in order], VENUES, PRICES, keepers)

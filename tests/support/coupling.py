@@ -8,9 +8,10 @@ import numpy as np
 
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
-from ringfence.risk.coupled import Book, Scene
+from ringfence.risk.arrays import Floats
+from ringfence.risk.coupled import RankedBook, Scene
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.pool import Pool
 
 ETHER = 10**18
 USDC = 10**6
@@ -26,18 +27,18 @@ RISK = RiskParams(
 LONG = RiskMarket("long", 80 * WAD // 100, RISK, 18, 6)
 
 
-def book(ltvs: Floats, debts: Floats) -> Book:
+def book(ltvs: Floats, debts: Floats) -> RankedBook:
     """Positions of these LTVs at 2,000 and debts in whole USDC."""
-    return Book.of(debts / ltvs / 2_000 * ETHER, debts * USDC)
+    return RankedBook.of(debts / ltvs / 2_000 * ETHER, debts * USDC)
 
 
-def scene(positions: Book, *, depth: float = 5_000, **changes: Any) -> Scene:
+def scene(positions: RankedBook, *, depth: float = 5_000, **changes: Any) -> Scene:
     """A long market at 2,000 over a v2 pool of `depth` WETH."""
     pool = Pool.v2(depth * ETHER, depth * 2_000 * USDC, 0.0005)
     return Scene(**{"market": LONG, "answer": ANSWER, "book": positions, "pool": pool} | changes)
 
 
-def crowd(count: int = 500, seed: int = 1) -> Book:
+def crowd(count: int = 500, seed: int = 1) -> RankedBook:
     """Positions from 1.5 to 5 times leverage, about a thousand USDC of debt each."""
     rng = np.random.default_rng(seed)
     debts = np.maximum(rng.lognormal(7, 1, count), 100)

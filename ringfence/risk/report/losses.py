@@ -8,8 +8,8 @@ from math import isfinite
 
 import numpy as np
 
+from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import Floats
 from ringfence.risk.report.panel import (
     COLOURS,
     Panel,
@@ -25,7 +25,6 @@ from ringfence.risk.report.panel import (
 )
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import Estimate, share_of
-from ringfence.risk.trigger import Integers
 from ringfence.sim.plots.style import EMPTY, Figure
 
 _PERCENT = 100.0

@@ -13,8 +13,9 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import DAY, Floats
+from ringfence.risk.paths import DAY
 from ringfence.sim.plots.style import Figure, axis, layout
 
 Cell = str | int | float

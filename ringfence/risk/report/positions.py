@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.book import Book
 from ringfence.risk.liquidations import Terms, liquidate
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.passage import gbm_hit
-from ringfence.risk.paths import DAY, YEAR, Floats
+from ringfence.risk.paths import DAY, YEAR
 from ringfence.risk.report.panel import (
     Panel,
     Row,

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.random import Generator
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.fit import Fit
-from ringfence.risk.paths import Floats, PriceModel
+from ringfence.risk.paths import PriceModel
 from ringfence.risk.report.panel import (
     COLOURS,
     Panel,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import Floats
 from ringfence.risk.report.panel import (
     COLOURS,
     Panel,

@@ -30,10 +30,10 @@ from ringfence.risk.allocate import (
     scenarios,
     slots_of,
 )
-from ringfence.risk.cross import Venue
+from ringfence.risk.cross import CrossMarket
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers
+from ringfence.risk.loss import LateKeepers
 from ringfence.risk.paths import DAY, YEAR, Gbm
 from ringfence.risk.tail import expected_shortfall
 from scripts import _risk_allocate
@@ -42,7 +42,7 @@ from tests.support.risk import PERCENT, risk_market
 from tests.support.risk_tasks import THREAD
 
 TERMS = Terms(0.86, 0.80, 0.01, 1.077, 0.10, 0.0)
-LONG, SHORT = Venue(TERMS), Venue(TERMS, falls=False)
+LONG, SHORT = CrossMarket(TERMS), CrossMarket(TERMS, falls=False)
 SLOTS = [Slot(market, leverage) for market in range(3) for leverage in (1.5, 2.5, 4.5)]
 CAPITAL = 10_000.0
 
@@ -50,8 +50,8 @@ CAPITAL = 10_000.0
 @cache
 def drawn(seed: int, paths: int = 4_000, drift: float = 0.0) -> Scenarios:
     lot = AllocateLot(
-        SLOTS, [LONG, LONG, SHORT], [0, 1, 0], Gbm(0.9, drift), 0.6, Keepers(1, 0.005), paths, 28,
-        6 * 3_600,
+        SLOTS, [LONG, LONG, SHORT], [0, 1, 0], Gbm(0.9, drift), 0.6, LateKeepers(1, 0.005),
+        paths, 28, 6 * 3_600,
     )  # fmt: skip
     return Scenarios(**DRAW_SLOTS.call({"lot": lot}, default_rng(seed)))
 
@@ -100,7 +100,7 @@ def test_allocate__other_paths__budget_is_within_the_interval(level: float) -> N
 def test_allocate__one_slot_without_debt__closed_form(level: float) -> None:
     """All of a unit's loss is the price's: ES = 1 - Phi(Phi^-1(1 - level) - sd) / (1 - level)."""
     prices = Gbm(0.9).draw(default_rng(4), 40_000, 1, 30 * DAY)[np.newaxis]
-    found = scenarios([Slot(0, 1.0)], [LONG], prices, Keepers())
+    found = scenarios([Slot(0, 1.0)], [LONG], prices, LateKeepers())
     sd = 0.9 * sqrt(30 * DAY / YEAR)
     shortfall = 1 - ndtr(norm.ppf(1 - level) - sd) / (1 - level)
     split = allocate(found, CAPITAL, 0.1, level)
@@ -151,7 +151,7 @@ def test_scenarios__liquidated__is_left_what_the_mirror_leaves(falls: bool, ltv:
     ratio = (leverage - 1) / leverage
     end = ratio / ltv if falls else ltv / ratio
     found = scenarios(
-        [Slot(0, leverage)], [Venue(TERMS, falls)], np.array([[[1.0, end]]]), Keepers()
+        [Slot(0, leverage)], [CrossMarket(TERMS, falls)], np.array([[[1.0, end]]]), LateKeepers()
     )
     position = PositionSlot(int(leverage * WAD), int((leverage - 1) * WAD), 0)
     price = int((end if falls else 1 / end) * PRICE_SCALE)
@@ -208,7 +208,7 @@ QUICK = (
 
 @pytest.fixture
 def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_risk_allocate, "pool_of", lambda _workers, _scheduler: THREAD)
+    monkeypatch.setattr(_risk_allocate, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
 def run(*words: str) -> Result:

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(_risk_choose, "pool_of", lambda _workers, _scheduler: THREAD)
+    monkeypatch.setattr(_risk_choose, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
 def run(*words: str) -> Result:

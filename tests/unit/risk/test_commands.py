@@ -29,7 +29,7 @@ def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (_risk_loss, _risk_cross):
-        monkeypatch.setattr(module, "pool_of", lambda _workers, _scheduler: THREAD)
+        monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
 def run(command: click.Command, *words: str) -> Result:
@@ -47,7 +47,7 @@ def data(command: click.Command, *words: str) -> dict[str, Any]:
 def test_loss__two_workers_or_none__same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (LONG, *QUICK, "--positions", "200", "--reserve", "0", "--share", "0", "--floor", "0")
     found = data(loss, *words, "--workers", "2")
-    monkeypatch.setattr(_risk_loss, "pool_of", lambda _workers, _scheduler: THREAD)
+    monkeypatch.setattr(_risk_loss, "workers_of", lambda _workers, _scheduler: THREAD)
     assert found == data(loss, *words)
     assert (found["paths"], found["narrow"]) == (200, False)
     assert 0 <= found["var_95"]["value"] < found["es_99"]["value"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ringfence.risk.contagion import (
+    absorption,
     cascade,
     curve_blocks,
-    depth,
     draw_book,
     losses,
     outage_curve,
@@ -55,7 +55,7 @@ def test_cascade__more_is_kept__more_are_drawn_in() -> None:
 @pytest.mark.parametrize("width", [float("inf"), 1.2])
 def test_depth__debt_at_once__the_last_unit_sold_earns_nothing(width: float) -> None:
     pool = Pool.around(2e-9, 1_000 * ETHER, 0.0005, width)
-    found = depth(pool, LONG, 50.0 * ETHER)
+    found = absorption(pool, LONG, 50.0 * ETHER)
     terms = Terms.of(LONG.risk)
     beta = 1 + terms.base_bonus
     cost = pool.price * (1 + terms.base_bonus * terms.reserve_cut) / beta
@@ -71,15 +71,15 @@ def test_depth__debt_at_once__the_last_unit_sold_earns_nothing(width: float) -> 
 def test_depth__v2__ltv_is_the_closed_form() -> None:
     """A constant product gives a part 1 / (1 + sold / held) of the price, fee apart."""
     held, sold, fee = 1_000.0 * ETHER, 600.0 * ETHER, 0.003
-    found = depth(Pool.v2(held, 2e-9 * held, fee), LONG, sold)
+    found = absorption(Pool.v2(held, 2e-9 * held, fee), LONG, sold)
     kept = sold * (1 - fee)
     expected = kept / (1 + kept / held) / sold / 1.001
     assert found.ltv == pytest.approx(expected, rel=1e-12)
-    assert depth(Pool.v2(held, 2e-9 * held, fee), LONG, ETHER).ltv == 0.86
+    assert absorption(Pool.v2(held, 2e-9 * held, fee), LONG, ETHER).ltv == 0.86
 
 
 def test_depth__fee_above_the_bonus__bears_nothing() -> None:
-    assert depth(Pool.around(2e-9, 1e21, 0.01), LONG, 1e20).debt == 0
+    assert absorption(Pool.around(2e-9, 1e21, 0.01), LONG, 1e20).debt == 0
 
 
 def test_outage_curve__longer__costs_no_less() -> None:

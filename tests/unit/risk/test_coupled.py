@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from ringfence.math.health import is_healthy, value_down
+from ringfence.risk.arrays import Floats
 from ringfence.risk.coupled import (
-    Book,
     Feed,
     Keepers,
     Outage,
+    RankedBook,
     Scene,
     Traced,
     exact_keys,
@@ -21,7 +22,7 @@ from ringfence.risk.coupled import (
 )
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.pool import Pool
 from ringfence.risk.steps import Event, Ledger
 from tests.support.coupling import ETHER, LONG, USDC, crowd, fall, scene, walk
 
@@ -153,7 +154,7 @@ def test_run__trigger_and_the_next_answer__due_where_the_contract_says(
         trigger = _trigger(market, collateral, debt)
         slack = 0 if exact else int(2 / debt * trigger) + 1
         key = exact_keys(market, np.array([trigger])) if exact else None
-        held = Book.of(np.array([float(collateral)]), np.array([float(debt)]), key)
+        held = RankedBook.of(np.array([float(collateral)]), np.array([float(debt)]), key)
         of = Scene(market, first, held, deep, feed=Feed(deviation=0.0))
         for answer, due in ((trigger - worse * slack, 0), (trigger + worse * (1 + slack), 1)):
             path = np.array([1.0, (answer + 0.5) / first])
@@ -164,7 +165,7 @@ def test_run__trigger_and_the_next_answer__due_where_the_contract_says(
 
 def test_run__unknown_size__risk_error() -> None:
     with pytest.raises(RiskError, match="all above 0"):
-        Book.of(np.array([1.0]), np.array([0.0]))
+        RankedBook.of(np.array([1.0]), np.array([0.0]))
     with pytest.raises(RiskError, match="above 0; there is one that is not"):
         run(scene(crowd(5)), np.array([[1.0, np.nan]]))
     with pytest.raises(RiskError, match="both are parts of one"):

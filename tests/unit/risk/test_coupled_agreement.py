@@ -15,8 +15,9 @@ from ringfence.math.fixed_point import MAX_UINT256, WAD
 from ringfence.math.liquidation import Liquidation, RiskParams, liquidate
 from ringfence.math.position_slot import PositionSlot
 from ringfence.math.uniswap import TICK_SPACINGS, range_around
-from ringfence.risk.coupled import SCENARIO, Book, Feed, Scene, Traced, trace
-from ringfence.risk.pool import Floats, Pool
+from ringfence.risk.arrays import Floats
+from ringfence.risk.coupled import SCENARIO, Feed, RankedBook, Scene, Traced, trace
+from ringfence.risk.pool import Pool
 from ringfence.risk.steps import Event, Ledger
 from tests.support.coupling import ANSWER, ETHER, LONG, USDC, book, fall, scene
 from tests.support.market import LIQUIDATOR, RECEIVER, TRADER, position_id
@@ -178,7 +179,7 @@ class _Chain:
     def scene(self) -> Scene:
         """What stands on the chain, for the engine."""
         slots = [self.market.slot(one) for one in self.ids]
-        held = Book.of(
+        held = RankedBook.of(
             np.array([float(one.collateral) for one in slots]),
             np.array([float(one.scaled_debt) for one in slots]),
         )

@@ -14,7 +14,7 @@ from ringfence.risk.cross import (
     LOST,
     OTHER_LOST,
     Accounts,
-    Venue,
+    CrossMarket,
     compare,
     correlated,
     isolated,
@@ -22,14 +22,14 @@ from ringfence.risk.cross import (
 )
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import Keepers, outcome
+from ringfence.risk.loss import LateKeepers, outcome
 from ringfence.risk.models import parse_model
 from ringfence.risk.paths import DAY, YEAR, Gbm
 from ringfence.risk.stepper import answers_of
 from tests.support.risk import DOLLAR, risk_market
 
 TERMS = Terms(0.86, 0.80, 0.01, 1.077, 0.10, 100.0)
-VENUES = [Venue(TERMS), Venue(TERMS)]
+VENUES = [CrossMarket(TERMS), CrossMarket(TERMS)]
 
 
 def accounts(
@@ -48,7 +48,7 @@ def still(*paths: list[float]) -> np.ndarray:
 def test_compare__small_fall_of_one_market__only_isolated_loses_its_slot() -> None:
     # Slot 0 ends at LTV 0.87; both together at 1,583 of 2,820.
     book = accounts([0, 0], [0, 1], [1_000, 2_000], [783, 800], [0])
-    found = compare(book, VENUES, still([1, 0.9], [1, 1]), Keepers())
+    found = compare(book, VENUES, still([1, 0.9], [1, 1]), LateKeepers())
     assert found.isolated.state.tolist() == [[LOST, KEPT]]
     assert found.cross_leverage.state.tolist() == [[KEPT, KEPT]]
     assert found.isolated.held[0, 1] == 2_000
@@ -59,7 +59,7 @@ def test_compare__crash_of_one_market__cross_takes_the_other_slot_and_spares_len
     # Slot 0 is worth 500 of its 780 and the other has 260 to give: 1,180 of 1,540 is in bounds;
     # at 300 + 640 it is not, and all that slot 0 has does not repair it.
     book = accounts([0, 0], [0, 1], [1_000, 640], [780, 400], [0])
-    found = compare(book, VENUES, still([1, 0.3], [1, 1]), Keepers())
+    found = compare(book, VENUES, still([1, 0.3], [1, 1]), LateKeepers())
     assert found.isolated.state.tolist() == [[LOST, KEPT]]
     assert found.cross_leverage.state.tolist() == [[LOST, OTHER_LOST]]
     assert found.isolated.lender_loss[0] == pytest.approx(780 - 300 / 1.077)
@@ -72,11 +72,11 @@ def test_compare__crash_of_one_market__cross_takes_the_other_slot_and_spares_len
 
 def test_compare__spare_put_in__saves_the_account_and_is_lost_in_a_crash() -> None:
     book = accounts([0], [0], [1_000], [800], [100])
-    mild = compare(book, VENUES, still([1, 0.9], [1, 1]), Keepers())
+    mild = compare(book, VENUES, still([1, 0.9], [1, 1]), LateKeepers())
     assert mild.isolated.state.tolist() == mild.cross_leverage.state.tolist() == [[LOST]]
     assert mild.cross_capital.state.tolist() == [[KEPT]]
     assert mild.cross_capital.capital[0] == pytest.approx(900 - 700)
-    crash = compare(book, VENUES, still([1, 0.5], [1, 1]), Keepers())
+    crash = compare(book, VENUES, still([1, 0.5], [1, 1]), LateKeepers())
     assert crash.isolated.capital[0] == crash.cross_leverage.capital[0] == 100
     assert crash.cross_capital.capital[0] == 0
     assert crash.cross_capital.lender_loss[0] == pytest.approx(crash.isolated.lender_loss[0] - 100)
@@ -84,22 +84,22 @@ def test_compare__spare_put_in__saves_the_account_and_is_lost_in_a_crash() -> No
 
 def test_compare__more_spare_than_debt__what_is_left_stays_capital() -> None:
     book = accounts([0, 1], [0, 1], [1_000, 1_000], [400, 800], [500, 0])
-    found = compare(book, VENUES, still([1, 0.9], [1, 1]), Keepers()).cross_capital
+    found = compare(book, VENUES, still([1, 0.9], [1, 1]), LateKeepers()).cross_capital
     assert found.owed.tolist() == [[0, 800]]
     assert found.capital[0] == pytest.approx(900 + 100 + 200)
 
 
 def test_compare__short__rises_against_it() -> None:
     book = accounts([0], [0], [1_000], [800], [0])
-    short = [Venue(TERMS, falls=False)]
-    assert compare(book, short, still([1, 0.5]), Keepers()).isolated.state.tolist() == [[KEPT]]
-    assert compare(book, short, still([1, 1.1]), Keepers()).isolated.state.tolist() == [[LOST]]
+    short = [CrossMarket(TERMS, falls=False)]
+    assert compare(book, short, still([1, 0.5]), LateKeepers()).isolated.state.tolist() == [[KEPT]]
+    assert compare(book, short, still([1, 1.1]), LateKeepers()).isolated.state.tolist() == [[LOST]]
 
 
 @pytest.mark.parametrize("falls", [True, False])
-@pytest.mark.parametrize("keepers", [Keepers(), Keepers(3, 0.02)])
+@pytest.mark.parametrize("keepers", [LateKeepers(), LateKeepers(3, 0.02)])
 def test_isolated__one_market__as_the_contract_s_rules_have_it(
-    falls: bool, keepers: Keepers
+    falls: bool, keepers: LateKeepers
 ) -> None:
     rng, count = default_rng(3), 30
     market = replace(risk_market(18, 18, falls=falls), initial_ltv=0)
@@ -116,7 +116,7 @@ def test_isolated__one_market__as_the_contract_s_rules_have_it(
     book = Accounts(slots, slots * 0, value, value * ltv, np.zeros(count))
     terms = Terms.of(market.risk)._replace(min_debt=0.0)
     relative = (answers / answers[0, 0])[np.newaxis]
-    found = isolated(book, [Venue(terms, falls)], relative, keepers)
+    found = isolated(book, [CrossMarket(terms, falls)], relative, keepers)
     if falls:  # a short's loss is in what it owes, which moves
         assert found.lender_loss == pytest.approx(one.bad_debt, rel=1e-9, abs=1e-6)
         assert one.bad_debt.any() == bool(keepers.delay)
@@ -182,7 +182,7 @@ def test_isolated__prices_of_other_markets__refused() -> None:
         (VENUES, np.ones((2, 3)), "pass "),
     ):
         with pytest.raises(RiskError, match=word):
-            isolated(book, venues, prices, Keepers())
+            isolated(book, venues, prices, LateKeepers())
 
 
 def test_market_prices__markets_on_one_token__share_its_price() -> None:

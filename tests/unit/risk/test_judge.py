@@ -22,7 +22,7 @@ from ringfence.risk.judge import (
     largest,
     loss_shares,
 )  # fmt: skip
-from ringfence.risk.loss import Keepers, outcome
+from ringfence.risk.loss import LateKeepers, outcome
 from ringfence.risk.models import DEFAULT_MODELS
 from ringfence.risk.paths import Gbm, Merton, PriceModel
 from ringfence.risk.stepper import answers_of
@@ -104,7 +104,7 @@ def test_loss_shares__paths_let_go__lose_nothing(setting: Setting) -> None:
     sold = most_sold(market, book, answers, setting.delay, setting.depth.refill)
     debt, shares = float(book.debt.sum()), []
     for path, discount in zip(answers, setting.depth.discount(sold), strict=True):
-        keepers = Keepers(setting.delay, float(np.ceil(discount / 0.0025) * 0.0025))
+        keepers = LateKeepers(setting.delay, float(np.ceil(discount / 0.0025) * 0.0025))
         found = outcome(market, book, path[None], keepers, 0.0).lender_loss
         shares.append(float(found[0]) / debt)
     found = loss_shares(setting, market, drawn(Law(model, 400), setting, 3), setting.cap)

@@ -13,19 +13,19 @@ from ringfence.math.fixed_point import MAX_UINT256, PRICE_SCALE, WAD
 from ringfence.math.health import debt_up, is_healthy, ltv_up, value_down
 from ringfence.math.liquidation import beta_of, is_solvent, liquidate
 from ringfence.math.position_slot import PositionSlot
+from ringfence.risk.arrays import Integers
 from ringfence.risk.book import Book, BookLaw, Positions, random_book, random_positions
 from ringfence.risk.errors import RiskError
-from ringfence.risk.loss import DRAW_LOSSES, Keepers, Lot, Outcome, outcome
+from ringfence.risk.loss import DRAW_LOSSES, BookOutcome, LateKeepers, Lot, outcome
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import Gbm
 from ringfence.risk.stepper import answers_of
-from ringfence.risk.trigger import Integers
 from tests.support.risk import DOLLAR, risk_market
 
 LONG, FIRST = risk_market(), 2_000 * DOLLAR
 SHORT = risk_market(6, 18, falls=False)
 LAW = BookLaw(1.0, least_ltv=0.6)
-FIGURES = [one.name for one in fields(Outcome)]
+FIGURES = [one.name for one in fields(BookOutcome)]
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Mirror:
 
 
 def follow(
-    market: RiskMarket, slot: PositionSlot, answers: list[int], keepers: Keepers, found: Mirror
+    market: RiskMarket, slot: PositionSlot, answers: list[int], keepers: LateKeepers, found: Mirror
 ) -> list[tuple[int, int]]:
     """Take one position along a path; return its losses less cuts with their steps."""
     moves, since, risk = [], None, market.risk
@@ -74,7 +74,7 @@ def follow(
 
 
 def mirrored(
-    market: RiskMarket, positions: Positions, answers: Integers, keepers: Keepers, reserve: int
+    market: RiskMarket, positions: Positions, answers: Integers, keepers: LateKeepers, reserve: int
 ) -> list[dict[str, int]]:
     """Return the figures of each path in asset units."""
     rows = []
@@ -98,9 +98,11 @@ def wild(market: RiskMarket, count: int = 20) -> tuple[Positions, Integers]:
 
 
 @pytest.mark.parametrize("market", [LONG, SHORT], ids=["long", "short"])
-@pytest.mark.parametrize("keepers", [Keepers(), Keepers(3), Keepers(2, 0.02), Keepers(0, 0.09)])
+@pytest.mark.parametrize(
+    "keepers", [LateKeepers(), LateKeepers(3), LateKeepers(2, 0.02), LateKeepers(0, 0.09)]
+)
 def test_outcome__small_books__within_the_stated_bound_of_the_mirror(
-    market: RiskMarket, keepers: Keepers
+    market: RiskMarket, keepers: LateKeepers
 ) -> None:
     positions, answers = wild(market)
     whole, debt = 10**market.asset_decimals, sum(positions.scaled_debt)
@@ -133,7 +135,7 @@ def test_outcome__shuffled_book__same_bytes_but_for_the_order_of_sums() -> None:
 
 
 def both(book: Book, answers: Integers) -> list[NDArray[np.float64]]:
-    found = outcome(LONG, book, answers, Keepers(2), 1.0)
+    found = outcome(LONG, book, answers, LateKeepers(2), 1.0)
     return [getattr(found, name) for name in FIGURES]
 
 
@@ -145,7 +147,7 @@ def crowd() -> Book:
 def mean_loss(book: Book, volatility: float, delay: int, market: RiskMarket = LONG) -> float:
     """Return the mean over common random numbers, without any reserve."""
     answers = answers_of(Gbm(volatility).draw(default_rng(2), 300, 240, 3_600), FIRST)
-    return float(outcome(market, book, answers, Keepers(delay), 0.0).lender_loss.mean())
+    return float(outcome(market, book, answers, LateKeepers(delay), 0.0).lender_loss.mean())
 
 
 def test_outcome__longer_delay__loses_no_less(crowd: Book) -> None:
@@ -175,20 +177,20 @@ def test_outcome__higher_liquidation_ltv__loses_no_less() -> None:
 @pytest.mark.parametrize("given", [{"delay": -1}, {"discount": 1.0}, {"discount": -0.1}])
 def test_keepers__unusable__refused(given: dict[str, float]) -> None:
     with pytest.raises(RiskError, match=next(iter(given))):
-        Keepers(**given)  # type: ignore[arg-type]
+        LateKeepers(**given)  # type: ignore[arg-type]
 
 
 def test_outcome__answers_unusable__refused(crowd: Book) -> None:
     for answers in (np.ones(3, np.int64), np.zeros((1, 3), np.int64), np.ones((0, 3), np.int64)):
         with pytest.raises(RiskError, match="answers are"):
-            outcome(LONG, crowd, answers, Keepers(), 0.0)
+            outcome(LONG, crowd, answers, LateKeepers(), 0.0)
 
 
 def test_draw_losses__one_lot__is_the_outcome_of_its_paths(crowd: Book) -> None:
-    lot = Lot(LONG, crowd, Gbm(3.0), FIRST, Keepers(3), 1.0, 10, 240, 3_600)
-    found = Outcome.of([DRAW_LOSSES.call({"lot": lot}, default_rng(8))] * 2)
+    lot = Lot(LONG, crowd, Gbm(3.0), FIRST, LateKeepers(3), 1.0, 10, 240, 3_600)
+    found = BookOutcome.of([DRAW_LOSSES.call({"lot": lot}, default_rng(8))] * 2)
     answers = answers_of(Gbm(3.0).draw(default_rng(8), 10, 240, 3_600), FIRST)
-    once = outcome(LONG, crowd, answers, Keepers(3), 1.0)
+    once = outcome(LONG, crowd, answers, LateKeepers(3), 1.0)
     assert once.lender_loss.any()
     for name in FIGURES:
         assert np.array_equal(getattr(found, name), np.tile(getattr(once, name), 2))

@@ -35,7 +35,7 @@ TRADER = (MARKET, "--leverage", "3", "--price", "2000", "--paths", "100", "--ste
 def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     for module in (_risk_loss, _risk_cross):
-        monkeypatch.setattr(module, "pool_of", lambda _workers, _scheduler: THREAD)
+        monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
 def run(command: click.Command, to: Path, *words: str) -> Result:

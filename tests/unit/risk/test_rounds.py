@@ -17,7 +17,7 @@ from ringfence.evm.rpc import Json, JsonRpc, Request, RpcError
 from ringfence.risk import rounds as module
 from ringfence.risk.csv_prices import read_prices
 from ringfence.risk.errors import RiskError
-from ringfence.risk.rounds import Feed, Round, since, spaced
+from ringfence.risk.rounds import Round, RoundReader, since, spaced
 from scripts._risk_rounds import rounds as command
 
 DOLLAR = 10**8
@@ -39,8 +39,8 @@ class Chain:
     start: int
 
     @property
-    def feed(self) -> Feed:
-        return Feed.at(JsonRpc(self.engine.url), self.proxy.address)
+    def feed(self) -> RoundReader:
+        return RoundReader.at(JsonRpc(self.engine.url), self.proxy.address)
 
 
 def aggregator(engine: AnvilEngine) -> Contract:
@@ -120,27 +120,27 @@ def test_rounds__command__writes_what_calibrate_reads(chain: Chain, tmp_path: Pa
 def test_at__no_feed_there__refused(chain: Chain) -> None:
     rpc = JsonRpc(chain.engine.url)
     with pytest.raises(RiskError, match=r"no contract is at 0x0{39}9; check it"):
-        Feed.at(rpc, "0x" + "0" * 39 + "9")
+        RoundReader.at(rpc, "0x" + "0" * 39 + "9")
     with pytest.raises(RiskError, match=r"is no feed: no decimals\(\)"):
-        Feed.at(rpc, chain.engine.deploy(load("FixedRate"), 1).address)
+        RoundReader.at(rpc, chain.engine.deploy(load("FixedRate"), 1).address)
     with pytest.raises(EncodingError, match="is not an address; pass 0x and 40 hex digits"):
-        Feed.at(rpc, "ether")
+        RoundReader.at(rpc, "ether")
 
 
 def test_rounds__contract_without_rounds__refused(chain: Chain) -> None:
     rpc, deploy = JsonRpc(chain.engine.url), chain.engine.deploy
     with pytest.raises(RiskError, match="has no round: pass a price feed's proxy"):
-        next(Feed.at(rpc, deploy(load("TestToken"), "Token", "T", 18).address).rounds())
+        next(RoundReader.at(rpc, deploy(load("TestToken"), "Token", "T", 18).address).rounds())
     feed = deploy(load("ProxiedFeed"), chain.proxy)
     with pytest.raises(
         RiskError, match=f"keeps no rounds: it has no round {2 << 64 | 8}, its last"
     ):
-        next(Feed.at(rpc, feed.address).rounds())
+        next(RoundReader.at(rpc, feed.address).rounds())
 
 
 def test_rounds__aggregator_by_itself__its_rounds(chain: Chain) -> None:
     old = chain.proxy.phaseAggregators(1)
-    found = list(Feed.at(JsonRpc(chain.engine.url), old).rounds())
+    found = list(RoundReader.at(JsonRpc(chain.engine.url), old).rounds())
     assert [one.id for one in found] == list(range(32, 0, -1))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ringfence.risk.loss import Keepers, Lot, outcome
+from ringfence.risk.loss import LateKeepers, Lot, outcome
 from ringfence.risk.paths import Gbm
 from ringfence.risk.sensitivity import swings
 from ringfence.risk.stepper import answers_of
@@ -15,7 +15,7 @@ from ringfence.risk.tail import expected_shortfall
 from tests.support.risk_panels import ANSWER, MADE_BOOK, MARKET
 
 PATHS = Gbm(6.0).draw(np.random.default_rng(1), 200, 48, 1_800)
-LOT = Lot(MARKET, MADE_BOOK, Gbm(6.0), ANSWER, Keepers(2, 0.005), 1_000.0, 200, 48, 1_800)
+LOT = Lot(MARKET, MADE_BOOK, Gbm(6.0), ANSWER, LateKeepers(2, 0.005), 1_000.0, 200, 48, 1_800)
 
 
 def test_swings__wild_paths__worse_assumptions_lose_more() -> None:
@@ -33,7 +33,7 @@ def test_swings__discount__is_what_a_run_with_it_gives() -> None:
     dear = found[2]
     assert (dear.name, dear.high) == ("discount of sales", "2.5%")
     answers = answers_of(PATHS, ANSWER)
-    alone = outcome(MARKET, MADE_BOOK, answers, Keepers(2, 0.025), LOT.reserve)
+    alone = outcome(MARKET, MADE_BOOK, answers, LateKeepers(2, 0.025), LOT.reserve)
     assert dear.at_high == pytest.approx(expected_shortfall(alone.lender_loss, 0.99).value)
     assert dear.at_low != dear.at_high
 

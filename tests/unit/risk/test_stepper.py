@@ -10,11 +10,12 @@ from operator import add
 import numpy as np
 import pytest
 
+from ringfence.risk.arrays import Integers
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.stepper import NEVER, answers_of, count, first_steps, newly, survey
-from ringfence.risk.trigger import MAX_ANSWER, Integers
+from ringfence.risk.trigger import MAX_ANSWER
 from tests.support.risk import DOLLAR, LIQUIDATION_LTV, holds, risk_market
 
 ANSWER = 2_000 * DOLLAR

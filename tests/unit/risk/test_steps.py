@@ -8,9 +8,10 @@ from math import inf, sqrt
 import numpy as np
 import pytest
 
+from ringfence.risk.arrays import Floats
 from ringfence.risk.coupled import Keepers, Outage, Scene, trace
 from ringfence.risk.liquidations import Terms, liquidate
-from ringfence.risk.pool import Floats, Pool, move, sell
+from ringfence.risk.pool import Pool, move, sell
 from ringfence.risk.steps import Event, Ledger
 from tests.support.coupling import ANSWER, ETHER, LONG, USDC, book, crowd, fall, scene, walk
 

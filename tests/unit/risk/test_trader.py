@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.passage import gbm_hit_monitored
 from ringfence.risk.rebalance import Policy
-from ringfence.risk.stepper import NEVER, Floats, answers_of
+from ringfence.risk.stepper import NEVER, answers_of
 from ringfence.risk.trader import (
     Holding,
     Seen,
