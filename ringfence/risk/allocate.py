@@ -193,4 +193,4 @@ def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
     return {"equity": found.equity, "exposure": found.exposure}
 
 
-DRAW_SLOTS = Task("allocate", 2, _draw)
+DRAW_SLOTS = Task("allocate", _draw)

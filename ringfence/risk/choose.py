@@ -79,8 +79,8 @@ def _largest_cap(judge: Judge, market: RiskMarket, budget: float) -> int:
     )
 
 
-SEARCH = Task("choose-search", 1, _search)
-CONFIRM = Task("choose-confirm", 1, _confirm)
+SEARCH = Task("choose-search", _search)
+CONFIRM = Task("choose-confirm", _confirm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 from ringfence.risk.liquidations import Terms, is_insolvent, liquidate
 from ringfence.risk.loss import LateKeepers, pays
 from ringfence.risk.paths import PriceModel
@@ -161,7 +161,7 @@ def _margin(
     return Margin(state, held, owed, figures[0], figures[1] + outside)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _run(
     starts: Integers,
     market: Integers,
@@ -190,7 +190,7 @@ def _run(
     return state, held, owed, figures
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _follow(
     market: Integers,
     held: Floats,
@@ -235,7 +235,7 @@ def _follow(
     return lost, max(worth.sum() - debt.sum(), 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _common(market: Integers, worth: Floats, terms: Floats) -> Terms:
     """Return the slots' terms weighted by what their collateral is worth; one slot's own."""
     mean = np.zeros(terms.shape[1])
@@ -244,7 +244,7 @@ def _common(market: Integers, worth: Floats, terms: Floats) -> Terms:
     return Terms(mean[0], mean[1], mean[2], mean[3], mean[4], mean[5])
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _take(
     market: Integers,
     worth: Floats,
@@ -384,6 +384,6 @@ def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
     }
 
 
-DRAW_CROSS = Task("isolated-cross", 2, _draw)
+DRAW_CROSS = Task("isolated-cross", _draw)
 FIGURES = ("lost", "other_lost", "lender_loss", "capital")
 """Of a Margin, a path each, in a task's result as "isolated.lost"."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.book import Book
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 from ringfence.risk.liquidations import Terms, liquidate
 from ringfence.risk.market import RiskMarket
 
@@ -71,7 +71,7 @@ def most_sold(market: RiskMarket, book: Book, answers: Integers, delay: int, ref
     )
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _most_sold(
     prices: Floats, collateral: Floats, debt: Floats, terms: Terms, delay: int, refill: int
 ) -> Floats:
@@ -93,7 +93,7 @@ def _most_sold(
     return most
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _sell(
     prices: Floats, collateral: float, debt: float, terms: Terms, delay: int, sold: Floats
 ) -> None:

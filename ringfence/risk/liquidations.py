@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
+from ringfence.risk.jit import njit
 
 RELATIVE = 1e-12
 UNITS = 4.0
@@ -60,20 +59,20 @@ class Moved(NamedTuple):
     loss: float
 
 
-@njit(cache=True)
+@njit
 def beta_of(ltv: float, terms: Terms) -> float:
     """Return seized value over repayment at an LTV above the liquidation LTV."""
     return min(terms.beta_max, 1.0 + terms.base_bonus + ltv - terms.liquidation_ltv)
 
 
-@njit(cache=True)
+@njit
 def is_insolvent(collateral: float, debt: float, price: float, terms: Terms) -> bool:
     """Return whether the collateral does not pay for the debt and the bonus: L * beta >= 1."""
     value = collateral * price
     return debt >= 2.0 * value or debt * beta_of(debt / value, terms) >= value
 
 
-@njit(cache=True)
+@njit
 def liquidate(
     collateral: float, debt: float, price: float, max_repay: float, terms: Terms
 ) -> Moved:
@@ -102,7 +101,7 @@ def liquidate(
     return Moved(beta * repaid / price, repaid, cut, repaid, 0.0)
 
 
-@njit(cache=True)
+@njit
 def _insolvent(
     collateral: float, debt: float, price: float, max_repay: float, terms: Terms
 ) -> Moved:

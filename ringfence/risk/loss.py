@@ -19,12 +19,12 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.book import Book
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 from ringfence.risk.liquidations import Terms, beta_of, is_insolvent, liquidate
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import PriceModel
@@ -113,7 +113,7 @@ def outcome(
     return BookOutcome(*_outcome(answers, keys[order], held, owed, rules, float(reserve)))
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _outcome(
     answers: Integers,
     triggers: Integers,
@@ -146,7 +146,7 @@ def _outcome(
     return figures
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _follow(
     keys: Integers,
     prices: Floats,
@@ -189,7 +189,7 @@ def _follow(
         hits[-1] += loss
 
 
-@njit(cache=True, nogil=True)
+@njit
 def pays(collateral: float, debt: float, price: float, discount: float, terms: Terms) -> bool:
     """Return whether the sale of what is seized pays for the repayment and the cut."""
     value, beta = collateral * price, terms.beta_max
@@ -198,14 +198,14 @@ def pays(collateral: float, debt: float, price: float, discount: float, terms: T
     return beta * (1.0 - discount) >= 1.0 + (beta - 1.0) * terms.reserve_cut
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _trigger(collateral: float, debt: float, rules: _Rules) -> int:
     """Return the signed trigger of what a liquidation left."""
     ratio = debt / (rules.terms.liquidation_ltv * collateral)
     return ceil(ratio * rules.still) if rules.falls else ceil(-rules.still / ratio)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _absorb(hits: Floats, gains: Floats, reserve: float, figures: Floats) -> None:
     """Let the reserve bear a path's losses, step by step, before its cuts come in."""
     level = 0.0
@@ -239,7 +239,7 @@ def _draw(given: Mapping[str, Any], rng: np.random.Generator) -> Result:
     return {one.name: getattr(found, one.name) for one in fields(found)}
 
 
-DRAW_LOSSES = Task("lender-loss", 1, _draw)
+DRAW_LOSSES = Task("lender-loss", _draw)
 
 
 @dataclass(frozen=True, slots=True)

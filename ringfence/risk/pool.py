@@ -17,11 +17,11 @@ from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ringfence.math.uniswap import FEE_SCALE, sqrt_price_at_tick
 from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 
 RELATIVE = 1e-12
 UNITS = 2.0
@@ -130,7 +130,7 @@ class Pool:
         return sell(self.roots, self.liquidity, self.fee, self.place, float(amount))
 
 
-@njit(cache=True)
+@njit
 def sell(roots: Floats, liquidity: Floats, fee: float, place: Place, amount: float) -> Trade:
     """Return the trade that sells exactly `amount` collateral units, as far as the ranges go."""
     root, at = place.root, place.range
@@ -152,7 +152,7 @@ def sell(roots: Floats, liquidity: Floats, fee: float, place: Place, amount: flo
         at -= 1
 
 
-@njit(cache=True)
+@njit
 def move(roots: Floats, liquidity: Floats, fee: float, place: Place, target: float) -> Trade:
     """Return the trade that brings the pool's root to `target`, as far as the ranges go."""
     root, at = place.root, place.range
@@ -180,7 +180,7 @@ def move(roots: Floats, liquidity: Floats, fee: float, place: Place, target: flo
     return Trade(collateral, sold, sold - asset, 0.0, Place(root, at))
 
 
-@njit(cache=True)
+@njit
 def compound(liquidity: Floats, trade: Trade) -> Place:
     """Add a trade's fee to a v2 pool, whose liquidity it changes; return where it then stands."""
     root = trade.place.root

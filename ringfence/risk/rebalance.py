@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.arrays import Floats
 from ringfence.risk.chances import Chance
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 from ringfence.risk.market import RiskMarket
 
 
@@ -99,7 +99,7 @@ class Rebalancing:
         )
 
 
-@njit(cache=True)
+@njit
 def traded_to(collateral: float, debt: float, target: float, cost: float) -> float:
     """Return what is sold, or below 0 bought, to come to the target, its cost paid from it.
 
@@ -112,7 +112,7 @@ def traded_to(collateral: float, debt: float, target: float, cost: float) -> flo
     return excess / (1 - cost + target * cost)
 
 
-@njit(cache=True)
+@njit
 def _follow(
     path: Floats, falls: bool, liquidation_ltv: float, target: float, band: float, cost: float
 ) -> tuple[bool, int, float, float]:

@@ -7,22 +7,21 @@ place in its book, and whether it was liquidated before (0 or 1).
 
 from __future__ import annotations
 
-from numba import njit
-
 from ringfence.risk.arrays import Floats
+from ringfence.risk.jit import njit
 
 KEY, COLLATERAL, DEBT, INDEX, AGAIN = range(5)
 COLUMNS = 5
 
 
-@njit(cache=True)
+@njit
 def copy(into: Floats, to: int, rows: Floats, at: int) -> None:
     """Copy row `at` of some rows to row `to` of others."""
     for column in range(COLUMNS):
         into[to, column] = rows[at, column]
 
 
-@njit(cache=True)
+@njit
 def is_before(rows: Floats, at: int, others: Floats, other: int) -> bool:
     """Return whether a row goes before another: the greater key, of equal ones the lower place."""
     if rows[at, KEY] == others[other, KEY]:
@@ -30,7 +29,7 @@ def is_before(rows: Floats, at: int, others: Floats, other: int) -> bool:
     return bool(rows[at, KEY] > others[other, KEY])
 
 
-@njit(cache=True)
+@njit
 def push(heap: Floats, size: int, row: Floats) -> int:
     """Add a row to a heap of `size` rows, the first on top; return the new size."""
     at = size
@@ -44,7 +43,7 @@ def push(heap: Floats, size: int, row: Floats) -> int:
     return size + 1
 
 
-@njit(cache=True)
+@njit
 def pop(heap: Floats, size: int, row: Floats) -> int:
     """Take the first row out of a heap into `row`; return the new size."""
     copy(row, 0, heap, 0)

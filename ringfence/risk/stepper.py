@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
+from ringfence.risk.jit import njit
 from ringfence.risk.trigger import MAX_ANSWER
 
 Counts = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ def answers_of(paths: Floats, first: int) -> Integers:
     return np.maximum(scaled, 1).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _count(triggers: Integers, answers: Integers) -> Counts:
     """Return at each step how many triggers are above the answer, step by step."""
     counts = np.zeros(answers.size, np.int64)
@@ -58,7 +58,7 @@ def _count(triggers: Integers, answers: Integers) -> Counts:
     return counts
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _count_blocked(triggers: Integers, answers: Integers) -> Counts:
     """Return the same for a multiple of four steps: four at a time, a block of triggers in all."""
     counts = np.zeros(answers.size, np.int64)
@@ -103,7 +103,7 @@ def newly(counts: Counts) -> Counts:
     return np.diff(reached, axis=-1, prepend=0)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _first_steps(triggers: Integers, answers: Integers, falls: bool, first: Steps) -> None:
     left, right = 0, triggers.size
     for step in range(answers.size):
@@ -145,7 +145,7 @@ class Survey:
         return Survey(np.concatenate((self.newly, other.newly)), self.hits + other.hits)
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _survey(triggers: Integers, answers: Integers, falls: bool) -> tuple[Counts, Steps]:
     found = np.zeros(answers.shape, np.int64)
     hits = np.zeros(triggers.size, np.int32)

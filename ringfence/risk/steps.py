@@ -7,10 +7,10 @@ from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ringfence.risk.arrays import Floats
+from ringfence.risk.jit import njit
 from ringfence.risk.liquidations import Moved, Terms, is_insolvent, liquidate
 from ringfence.risk.pool import Place, Trade, compound, move, sell
 from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, is_before, pop, push
@@ -120,7 +120,7 @@ class Offer(NamedTuple):
     profit: float
 
 
-@njit(cache=True)
+@njit
 def run_paths(
     world: World,
     terms: Terms,
@@ -155,7 +155,7 @@ def run_paths(
     return totals, queue.marks[_EVENTS]
 
 
-@njit(cache=True)
+@njit
 def _run(
     world: World,
     terms: Terms,
@@ -207,12 +207,12 @@ def _run(
     totals[Ledger.BAD_DEBT] = _bad_debt(queue, fair)
 
 
-@njit(cache=True)
+@njit
 def _price(world: World, answer: float) -> float:
     return world.unit * answer if world.falls else world.unit / answer
 
 
-@njit(cache=True)
+@njit
 def _key(queue: Queue) -> float:
     """Return debt over collateral of the riskiest: due iff above liquidation LTV times price."""
     key = queue.heap[0, KEY] if queue.marks[_HEAP] else 0.0
@@ -222,7 +222,7 @@ def _key(queue: Queue) -> float:
     return key
 
 
-@njit(cache=True)
+@njit
 def _take(queue: Queue, row: Floats) -> None:
     """Take the riskiest out of the queue into `row`."""
     at = queue.marks[_NEXT]
@@ -238,7 +238,7 @@ def _take(queue: Queue, row: Floats) -> None:
     queue.marks[_NEXT] += 1
 
 
-@njit(cache=True)
+@njit
 def _arbitrage(world: World, curve: Curve, place: Place, fair: float, totals: Floats) -> Place:
     """Bring the pool towards the nearest price at which trading either way earns nothing."""
     price = place.root * place.root
@@ -255,14 +255,14 @@ def _arbitrage(world: World, curve: Curve, place: Place, fair: float, totals: Fl
     return place
 
 
-@njit(cache=True)
+@njit
 def _settle(world: World, curve: Curve, trade: Trade, totals: Floats) -> Place:
     totals[Ledger.POOL_COLLATERAL] += trade.collateral
     totals[Ledger.POOL_ASSET] += trade.asset
     return compound(curve.liquidity, trade) if world.compounds else trade.place
 
 
-@njit(cache=True)
+@njit
 def _keep(
     world: World,
     terms: Terms,
@@ -308,14 +308,14 @@ def _keep(
     return place
 
 
-@njit(cache=True)
+@njit
 def _wait(queue: Queue, row: Floats, place: Place, missing: float) -> None:
     """Have a row wait until the pool's price is `missing` times what it is, or the next answer."""
     row[0, KEY] = -place.root * place.root * missing if missing > 0.0 else -inf
     queue.marks[_WAITING] = push(queue.waiting, queue.marks[_WAITING], row)
 
 
-@njit(cache=True)
+@njit
 def _wake(queue: Queue, price: float) -> None:
     """Have what waits for the pool to stand at `price`, or lower, be looked at again."""
     row = np.empty((1, COLUMNS))
@@ -328,14 +328,14 @@ def _wake(queue: Queue, price: float) -> None:
         queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
 
 
-@njit(cache=True)
+@njit
 def _room(world: World, curve: Curve, place: Place, cost: float) -> Trade:
     """Return the sale that earns most where a collateral unit costs `cost` asset units."""
     target = min(sqrt(cost / (1.0 - world.fee)), place.root)
     return move(curve.roots, curve.liquidity, world.fee, place, target)
 
 
-@njit(cache=True)
+@njit
 def _offer(
     world: World,
     terms: Terms,
@@ -358,14 +358,14 @@ def _offer(
     return best
 
 
-@njit(cache=True)
+@njit
 def _sale(world: World, curve: Curve, place: Place, moved: Moved) -> Offer:
     trade = sell(curve.roots, curve.liquidity, world.fee, place, moved.seized)
     profit = -trade.asset - moved.repaid - moved.cut if trade.left == 0.0 else -inf
     return Offer(moved, trade, profit)
 
 
-@njit(cache=True)
+@njit
 def _book(world: World, offer: Offer, totals: Floats, first: bool) -> None:
     moved = offer.moved
     used = min(moved.loss, totals[Ledger.RESERVE] + moved.cut)
@@ -382,7 +382,7 @@ def _book(world: World, offer: Offer, totals: Floats, first: bool) -> None:
     totals[Ledger.LIQUIDATED] += first
 
 
-@njit(cache=True)
+@njit
 def _write(event: Floats, step: int, price: float, row: Floats, offer: Offer) -> None:
     moved = offer.moved
     event[Event.STEP], event[Event.POSITION], event[Event.PRICE] = step, row[0, INDEX], price
@@ -391,7 +391,7 @@ def _write(event: Floats, step: int, price: float, row: Floats, offer: Offer) ->
     event[Event.LOSS], event[Event.BOUGHT] = moved.loss, -offer.trade.asset
 
 
-@njit(cache=True)
+@njit
 def _bad_debt(queue: Queue, price: float) -> float:
     """Return debt above what its collateral is worth, of all that is left."""
     found = 0.0

@@ -2,7 +2,7 @@
 
 A task is pure: what it returns follows from its input and its own stream of random numbers, which
 is spawned by the task's index. Finished work is kept on disk under a key of all that it follows
-from, so that a sweep that was stopped goes on where it was.
+from, code included, so that a sweep that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +35,7 @@ from numpy.random import SeedSequence, default_rng
 from numpy.typing import NDArray
 
 from ringfence.risk.errors import RiskError
+from ringfence.risk.sources import digest_of
 
 Result = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
@@ -44,21 +47,24 @@ CHECK_EVERY = 5.0
 _DIGEST = hashlib.sha256().digest_size
 _ROOT = Path(__file__).parents[2]
 """Where the package is imported from."""
+_VERSIONS = {one: version(one) for one in ("numpy", "scipy", "numba")} | {
+    "python": platform.python_version()
+}
+"""Of what computes the last digits: Python itself sums floats otherwise since 3.12."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A function that workers can import, its name, and the version of what it computes."""
+    """A function that workers can import, and its name."""
 
     name: str
-    version: int
     call: Callable[[Any, np.random.Generator], Result]
 
 
 def canonical(value: object) -> str:
-    """Return JSON of a value with sorted keys; an array counts by its type, shape and digest.
+    """Return JSON of a value with sorted keys.
 
-    Raises RiskError for what has no such form, NaN and infinity among it.
+    An array counts by its type, shape and digest, a dataclass by its type, code and fields. Raises RiskError for what has no such form, NaN and infinity among it.
 
     >>> canonical({"b": (1, 0.5), "a": None})
     '{"a":null,"b":[1,0.5]}'
@@ -76,9 +82,14 @@ def _plain(value: object) -> object:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return {"dtype": value.dtype.str, "shape": value.shape, "sha256": digest}
     if is_dataclass(value) and not isinstance(value, type):
-        name = f"{type(value).__module__}.{type(value).__qualname__}"
-        return {"type": name, "of": {one.name: getattr(value, one.name) for one in fields(value)}}
+        kind = type(value)
+        of = {one.name: getattr(value, one.name) for one in fields(value)}
+        return {"type": kind.__qualname__, "code": _code(kind), "of": of}
     raise TypeError(f"{type(value).__name__} is neither JSON, array nor dataclass")
+
+
+def _code(of: type | Callable[..., Any]) -> tuple[str, str]:
+    return of.__module__, digest_of(of.__module__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +181,7 @@ class Processes:
 class _Job:
     index: int
     input: object
-    stream: SeedSequence
+    seed: int
     key: str
 
 
@@ -208,14 +219,27 @@ def run_tasks(
 
 def _jobs(task: Task, inputs: Iterable[Mapping[str, object]], seed: int) -> Iterator[_Job]:
     for index, one in enumerate(inputs):
-        facts = {"task": task.name, "version": task.version, "input": one, "seed": [seed, index]}
-        key = hashlib.sha256(canonical(facts).encode()).hexdigest()
-        # The child that SeedSequence(seed).spawn would give at this index.
-        yield _Job(index, one, SeedSequence(seed, spawn_key=(index,)), key)
+        yield _Job(index, one, seed, _key(task, one, seed, index))
 
 
-def _call(task: Task, one: object, stream: SeedSequence) -> Result:
-    return task.call(one, default_rng(stream))
+def _key(task: Task, one: object, seed: int, index: int) -> str:
+    """Return the SHA-256 of all that a result follows from."""
+    facts = {
+        "task": task.name, "code": _code(task.call), "versions": _VERSIONS, "input": one,
+        "seed": [seed, index],
+    }  # fmt: skip
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()
+
+
+def _call(task: Task, job: _Job) -> Result:
+    """Do a job, in a worker; raise RiskError where its code is not that of who sent it."""
+    if _key(task, job.input, job.seed, job.index) != job.key:
+        raise RiskError(
+            "a worker has other code, or other versions of Python, NumPy, SciPy or numba, than "
+            "this process; give both the same and start the worker again"
+        )
+    # The child that SeedSequence(seed).spawn would give at this index.
+    return task.call(job.input, default_rng(SeedSequence(job.seed, spawn_key=(job.index,))))
 
 
 @dataclass(slots=True)
@@ -256,7 +280,7 @@ class _Sweep:
                 futures[self._submit(executor, job)] = job
 
     def _submit(self, executor: Executor, job: _Job) -> Future[Result]:
-        return executor.submit(_call, self.task, job.input, job.stream)
+        return executor.submit(_call, self.task, job)
 
     def _collect(self, executor: Executor, futures: dict[Future[Result], _Job]) -> None:
         """Keep what is finished, then raise what went wrong, if anything did."""

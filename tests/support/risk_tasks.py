@@ -46,10 +46,10 @@ def _fails(given: Mapping[str, Any], rng: Generator) -> Result:
     return _noted(given, rng)
 
 
-DRAW = Task("draw", 1, _draw)
-NOTED = Task("noted", 1, _noted)
-DIES = Task("dies", 1, _dies)
-FAILS = Task("fails", 1, _fails)
+DRAW = Task("draw", _draw)
+NOTED = Task("noted", _noted)
+DIES = Task("dies", _dies)
+FAILS = Task("fails", _fails)
 
 
 def expected(count: int) -> list[bytes]:

@@ -57,10 +57,10 @@ def test_run_tasks__damaged_entry__is_done_again_and_said(tmp_path: Path) -> Non
     assert damaged.read_bytes() == whole
 
 
-def test_run_tasks__other_seed_version_or_input__is_other_work(tmp_path: Path) -> None:
+def test_run_tasks__other_seed_task_or_input__is_other_work(tmp_path: Path) -> None:
     cache = Cache(tmp_path, print)
     for task, scale, seed in (
-        (DRAW, 1, SEED), (DRAW, 1, 43), (DRAW, 2, SEED), (Task("draw", 2, DRAW.call), 1, SEED),
+        (DRAW, 1, SEED), (DRAW, 1, 43), (DRAW, 2, SEED), (Task("other", DRAW.call), 1, SEED),
     ):  # fmt: skip
         list(run_tasks(task, [{"scale": scale}], seed, THREAD, print, cache))
     assert len(list(tmp_path.iterdir())) == 4

@@ -1,0 +1,65 @@
+"""Which code a module's answers follow from: its source and all that it imports of its package.
+
+Kept results and machine code are known by it, so that neither outlives the code it came from.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from ringfence.risk.errors import RiskError
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+@cache
+def digest_of(module: str) -> str:
+    """Return the SHA-256 of a module's source and of what it imports, as it is when first asked.
+
+    Imports are followed within this package and the module's own, wherever in the code they stand.
+    Raises RiskError where the module has no file.
+    """
+    sources, left = {}, [module]
+    followed = {_PACKAGE, module.partition(".")[0]}
+    while left:
+        name = left.pop()
+        if name in sources or name.partition(".")[0] not in followed:
+            continue
+        path = _path(name)
+        if path is not None:
+            sources[name], imported = _read(path)
+            left += imported
+    if module not in sources:
+        raise RiskError(f"the code of {module} is in no file of that name; import it from a module")
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+
+
+def _path(name: str) -> Path | None:
+    """Return the file of a module, None where the name is that of something else."""
+    top, *rest = name.split(".")
+    spec = find_spec(top) if top != "__main__" else None
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    at = Path(next(iter(spec.submodule_search_locations)), *rest)
+    return next((one for one in (at.with_suffix(".py"), at / "__init__.py") if one.is_file()), None)
+
+
+@cache
+def _read(path: Path) -> tuple[str, list[str]]:
+    """Return the SHA-256 of a source, and the names that it imports."""
+    source = path.read_bytes()
+    return hashlib.sha256(source).hexdigest(), list(_imported(ast.parse(source)))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{one.name}" for one in node.names)
