@@ -19,13 +19,23 @@ _PACKAGE = __name__.partition(".")[0]
 
 @cache
 def digest_of(module: str) -> str:
-    """Return the SHA-256 of a module's source and of what it imports, as it is when first asked.
+    """Return the SHA-256 of a module's sources, as they are when first asked for.
 
-    Imports are followed within this package and the module's own, wherever in the code they stand.
     Raises RiskError where the module has no file.
     """
-    sources, left = {}, [module]
-    followed = {_PACKAGE, module.partition(".")[0]}
+    sources = sources_of(module)
+    if module not in sources:
+        raise RiskError(f"the code of {module} is in no file of that name; import it from a module")
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+
+
+def sources_of(module: str) -> dict[str, str]:
+    """Return the SHA-256 of a module's source and of each that it imports, by name.
+
+    Imports are followed within this package and the module's own, wherever in the code they stand.
+    """
+    sources: dict[str, str] = {}
+    left, followed = [module], {_PACKAGE, module.partition(".")[0]}
     while left:
         name = left.pop()
         if name in sources or name.partition(".")[0] not in followed:
@@ -34,9 +44,7 @@ def digest_of(module: str) -> str:
         if path is not None:
             sources[name], imported = _read(path)
             left += imported
-    if module not in sources:
-        raise RiskError(f"the code of {module} is in no file of that name; import it from a module")
-    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+    return sources
 
 
 def _path(name: str) -> Path | None:

@@ -64,7 +64,8 @@ class Task:
 def canonical(value: object) -> str:
     """Return JSON of a value with sorted keys.
 
-    An array counts by its type, shape and digest, a dataclass by its type, code and fields. Raises RiskError for what has no such form, NaN and infinity among it.
+    An array counts by its type, shape and digest, a dataclass by its type, code and fields. Raises
+    RiskError for what has no such form, NaN and infinity among it.
 
     >>> canonical({"b": (1, 0.5), "a": None})
     '{"a":null,"b":[1,0.5]}'

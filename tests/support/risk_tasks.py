@@ -69,11 +69,12 @@ def scales(count: int, **more: object) -> list[dict[str, object]]:
 class Thread:
     """A pool that takes no time to begin."""
 
+    kind: type[ThreadPoolExecutor] = ThreadPoolExecutor
     broken: tuple[type[BaseException], ...] = ()
 
     @contextmanager
     def open(self) -> Iterator[Executor]:
-        executor = ThreadPoolExecutor(1)
+        executor = self.kind(1)
         try:
             yield executor
         finally:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ringfence.risk.errors import RiskError
-from ringfence.risk.sources import digest_of
+from ringfence.risk.sources import digest_of, sources_of
 
 ROOT = Path(__file__).parents[3]
-DIGEST = "from ringfence.risk.sources import digest_of"
-TASKS = ("cross", "allocate", "loss", "choose", "models")
 CALLEE = "from ringfence.risk.jit import njit\n\n@njit\ndef add(x):\n    return x + {}\n"
-CALLER = "from {} import njit\nfrom jitted.callee import add\n\n@njit{}\ndef f(x):\n    return add(x)\n"
+CALLER = (
+    "from {} import njit\nfrom jitted.callee import add\n\n@njit{}\ndef f(x):\n    return add(x)\n"
+)
 SHOWN = """
 import json
 from jitted import ours, numbas
@@ -66,28 +66,47 @@ def test_njit__nowhere_to_keep_it__works(tmp_path: Path) -> None:
     assert run(code, tmp_path, XDG_CACHE_HOME="/dev/null", HOME="/dev/null") == 11
 
 
-def module(at: Path, **sources: str) -> None:
-    at.mkdir(exist_ok=True)
-    (at / "__init__.py").touch()
-    for name, source in sources.items():
-        (at / f"{name}.py").write_text(source)
+SOURCES = {
+    "task": "from watched.helper import a\n",
+    "helper": "def a():\n    import watched.deep as deep\n    return deep\n",
+    "deep": "",
+    "aside": "",
+}
 
 
-TASK = "from watched.helper import a\n"
-HELPER = "def a():\n    import watched.deep as deep\n    return deep\n"
+def digest(at: Path, changed: str = "") -> str:
+    """Return the digest of a package's task, one of whose sources may have changed."""
+    (at / "watched").mkdir(parents=True)
+    for name, source in SOURCES.items():
+        (at / "watched" / f"{name}.py").write_text(source + "# changed" * (name == changed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(at))
+        digest_of.cache_clear()
+        return digest_of("watched.task")
 
 
 @pytest.mark.parametrize(
     ("changed", "is_another"),
-    [("task", True), ("helper", True), ("deep", True), ("aside", False)],
+    [("", False), ("task", True), ("helper", True), ("deep", True), ("aside", False)],
 )
 def test_digest_of__a_source_changed__is_another_where_it_is_imported(
     tmp_path: Path, changed: str, is_another: bool
 ) -> None:
-    sources = {"task": TASK, "helper": HELPER, "deep": "", "aside": ""}
-    code = f"import json; {DIGEST}; print(json.dumps(digest_of('watched.task')))"
-    module(tmp_path / "watched", **sources)
-    first = run(code, tmp_path)
-    assert run(code, tmp_path) == first
-    module(tmp_path / "watched", **{changed: sources[changed] + "# changed\n"})
-    assert (run(code, tmp_path) != first) == is_another
+    assert (digest(tmp_path / "now", changed) != digest(tmp_path / "before")) == is_another
+
+
+def test_digest_of__no_file__refused() -> None:
+    with pytest.raises(RiskError, match="the code of __main__ is in no file"):
+        digest_of("__main__")
+
+
+def test_sources_of__a_task__all_that_python_imports_of_the_engine() -> None:
+    code = "import sys, json, ringfence.risk.choose; print(json.dumps(list(sys.modules)))"
+    loaded = run(code, ROOT)
+    assert isinstance(loaded, list)
+    engine = {name for name in loaded if name.startswith("ringfence.risk.")}
+    found = sources_of("ringfence.risk.choose")
+    assert len(engine) > 10
+    assert engine <= set(found)
+    assert "ringfence.deploy.market" in found
+    assert "ringfence.math.liquidation" in found

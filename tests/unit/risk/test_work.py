@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from ringfence.risk import work
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import Gbm, Merton
 from ringfence.risk.work import Cache, Processes, Task, canonical, packed, run_tasks
-from tests.support.risk_tasks import DIES, DRAW, FAILS, NOTED, SEED, THREAD, expected, scales
+from tests.support.risk_tasks import (
+    DIES,
+    DRAW,
+    FAILS,
+    NOTED,
+    SEED,
+    THREAD,
+    Thread,
+    expected,
+    scales,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,6 +78,43 @@ def test_run_tasks__other_seed_task_or_input__is_other_work(tmp_path: Path) -> N
     ):  # fmt: skip
         list(run_tasks(task, [{"scale": scale}], seed, THREAD, print, cache))
     assert len(list(tmp_path.iterdir())) == 4
+
+
+class OtherCode(ThreadPoolExecutor):
+    """A worker whose sources are not those of who sends it work."""
+
+    def submit(self, call: Callable[..., Any], *given: Any, **more: Any) -> Future[Any]:
+        def elsewhere() -> Any:
+            with mock.patch("ringfence.risk.work.digest_of", lambda module: f"other {module}"):
+                return call(*given, **more)
+
+        return super().submit(elsewhere)
+
+
+def test_run_tasks__worker_with_other_code__refused_and_nothing_kept(tmp_path: Path) -> None:
+    elsewhere = Thread(OtherCode)
+    with pytest.raises(RiskError, match="a worker has other code"):
+        list(run_tasks(DRAW, scales(1), SEED, elsewhere, print, Cache(tmp_path, print)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("library", ["numpy", "numba", "scipy", "python"])
+def test_run_tasks__other_versions__are_other_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    cache = Cache(tmp_path, print)
+    list(run_tasks(DRAW, scales(1), SEED, THREAD, print, cache))
+    monkeypatch.setitem(work._VERSIONS, library, "0")
+    list(run_tasks(DRAW, scales(1), SEED, THREAD, print, cache))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_canonical__code_of_a_dataclass_changed__is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = canonical({"x": Gbm(0.9)})
+    monkeypatch.setattr(work, "digest_of", lambda module: f"changed {module}")
+    assert canonical({"x": Gbm(0.9)}) != before
 
 
 def test_run_tasks__worker_killed__finished_work_is_kept_and_the_rest_done_anew(
