@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
-from itertools import repeat
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from ringfence.risk.models import parse_model
 from ringfence.risk.sensitivity import swings
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, Precision
-from ringfence.risk.work import run_tasks
+from ringfence.risk.work import run_tasks, sizes
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
@@ -160,7 +159,7 @@ def loss(
     )
     work = run_tasks(
         DRAW_LOSSES,
-        repeat({"lot": lot}),
+        ({"lot": replace(lot, paths=size)} for size in sizes(paths, batch)),
         seed,
         workers_of(workers, scheduler),
         say,

@@ -24,11 +24,11 @@ from scipy.optimize import linprog
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.arrays import Floats
-from ringfence.risk.cross import Accounts, CrossMarket, check_correlation, isolated, market_prices
+from ringfence.risk.cross import Accounts, CrossMarket, isolated
 from ringfence.risk.errors import RiskError
+from ringfence.risk.joint import JointPrices
 from ringfence.risk.loss import LateKeepers
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.paths import PriceModel
 from ringfence.risk.tail import LEAST_TAIL, Estimate, expected_shortfall, mean
 from ringfence.risk.work import Result, Task
 
@@ -164,32 +164,9 @@ def _tail(losses: Floats, level: float) -> Floats:
     return weights / count
 
 
-@dataclass(frozen=True, slots=True)
-class AllocateLot:
-    """What one task draws: so many paths of the tokens that move, against one unit in each slot.
-
-    `moves` is each venue's token: markets on one token share its price.
-    """
-
-    slots: list[Slot]
-    venues: list[CrossMarket]
-    moves: list[int]
-    model: PriceModel
-    correlation: float
-    keepers: LateKeepers
-    paths: int
-    steps: int
-    step_seconds: int
-
-    def __post_init__(self) -> None:
-        check_correlation(self.correlation)
-
-
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
-    lot: AllocateLot = given["lot"]
-    shape = (lot.paths, lot.steps, lot.step_seconds)
-    prices = market_prices(rng, lot.model, lot.moves, lot.correlation, shape)
-    found = scenarios(lot.slots, lot.venues, prices, lot.keepers)
+    prices: JointPrices = given["prices"]
+    found = scenarios(given["slots"], given["venues"], prices.draw(rng), given["keepers"])
     return {"equity": found.equity, "exposure": found.exposure}
 
 

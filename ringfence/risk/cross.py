@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
 from ringfence.risk.jit import njit
+from ringfence.risk.joint import JointPrices
 from ringfence.risk.liquidations import Terms, is_insolvent, liquidate
 from ringfence.risk.loss import LateKeepers, pays
-from ringfence.risk.paths import PriceModel
 from ringfence.risk.work import Result, Task
 
 KEPT, LOST, OTHER_LOST = range(3)
@@ -305,78 +305,9 @@ def random_accounts(rng: Generator, initial_ltvs: list[float], law: AccountLaw) 
     return Accounts(account, market, value, debt, law.spare * np.bincount(account, value - debt))
 
 
-def check_correlation(correlation: float) -> None:
-    """Raise RiskError unless returns may correlate so: 0 to 1."""
-    if not 0 <= correlation <= 1:
-        raise RiskError(f"correlation is {correlation} (limits 0 and 1); pass 0.6")
-
-
-def correlated(
-    rng: Generator,
-    model: PriceModel,
-    markets: int,
-    correlation: float,
-    shape: tuple[int, int, int],
-) -> Floats:
-    """Return relative prices [market, path, step] whose log returns correlate.
-
-    `shape` is paths, steps and seconds a step. What a market's log prices are off their mean is a
-    common draw's and its own, weighted so that their variance is the model's. The mean is kept as
-    it is, or a drift would count more than once, and so would the fall of a stress day; it is that
-    of all that is drawn here, step by step. Under another law than the normal the mix is a little
-    nearer to normal than the model, but a crash of the common draw hits all.
-    """
-    check_correlation(correlation)
-    drawn = np.log([model.draw(rng, *shape) for _ in range(markets + 1)])
-    mean = drawn.mean(axis=(0, 1))
-    drawn -= mean
-    common, own = correlation**0.5, (1 - correlation) ** 0.5
-    prices: Floats = np.exp(mean + common * drawn[0] + own * drawn[1:])
-    return prices
-
-
-def market_prices(
-    rng: Generator,
-    model: PriceModel,
-    moves: list[int],
-    correlation: float,
-    shape: tuple[int, int, int],
-) -> Floats:
-    """Return relative prices [market, path, step]; `moves` is each market's token, from 0.
-
-    Markets on one token share its price.
-    """
-    tokens = max(moves) + 1
-    # One token by itself has the model's own law, not the mix's.
-    return correlated(rng, model, tokens, correlation if tokens > 1 else 1.0, shape)[moves]
-
-
-@dataclass(frozen=True, slots=True)
-class CrossLot:
-    """What one task draws: so many paths of the tokens that move, against the accounts.
-
-    `moves` is each venue's token: markets on one token share its price.
-    """
-
-    accounts: Accounts
-    venues: list[CrossMarket]
-    moves: list[int]
-    model: PriceModel
-    correlation: float
-    keepers: LateKeepers
-    paths: int
-    steps: int
-    step_seconds: int
-
-    def __post_init__(self) -> None:
-        check_correlation(self.correlation)
-
-
 def _draw(given: Mapping[str, Any], rng: Generator) -> Result:
-    lot: CrossLot = given["lot"]
-    shape = (lot.paths, lot.steps, lot.step_seconds)
-    prices = market_prices(rng, lot.model, lot.moves, lot.correlation, shape)
-    found = compare(lot.accounts, lot.venues, prices, lot.keepers)
+    prices: JointPrices = given["prices"]
+    found = compare(given["accounts"], given["venues"], prices.draw(rng), given["keepers"])
     return {
         f"{kind.name}.{name}": np.asarray(getattr(getattr(found, kind.name), name), np.float64)
         for kind in fields(found)

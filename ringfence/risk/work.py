@@ -61,6 +61,15 @@ class Task:
     call: Callable[[Any, np.random.Generator], Result]
 
 
+def sizes(total: int, most: int) -> list[int]:
+    """Return how many paths each task draws so that they are `total`: `most`, the last the rest.
+
+    >>> sizes(750, 500)
+    [500, 250]
+    """
+    return [min(most, total - begun) for begun in range(0, total, most)]
+
+
 def canonical(value: object) -> str:
     """Return JSON of a value with sorted keys.
 

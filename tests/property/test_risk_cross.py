@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from ringfence.risk.cross import Accounts, CrossMarket, Margin, compare, correlated, isolated
+from ringfence.risk.cross import Accounts, CrossMarket, Margin, compare, isolated
+from ringfence.risk.joint import JointPrices
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import LateKeepers
 from ringfence.risk.paths import Gbm
@@ -17,7 +18,7 @@ VENUES = [
     CrossMarket(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 50.0), falls=False),
     CrossMarket(Terms(0.91, 0.88, 0.005, 1.04, 0.0, 10.0)),
 ]
-PRICES = correlated(default_rng(7), Gbm(4.0), 3, 0.5, (25, 48, 3_600))
+PRICES = JointPrices([0, 1, 2], Gbm(4.0), 0.5, 25, 48, 3_600).draw(default_rng(7))
 seeds = st.integers(0, 2**32)
 keepers = st.builds(LateKeepers, st.integers(0, 4), st.sampled_from([0.0, 0.01]))
 

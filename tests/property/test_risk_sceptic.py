@@ -18,7 +18,8 @@ from ringfence.evm import Engine, Reverted
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.allocate import Slot, scenarios
 from ringfence.risk.book import Book, BookLaw, random_book
-from ringfence.risk.cross import CrossMarket, correlated
+from ringfence.risk.cross import CrossMarket
+from ringfence.risk.joint import JointPrices
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import LateKeepers, outcome
 from ringfence.risk.market import RiskMarket
@@ -50,7 +51,7 @@ VENUES = [
     CrossMarket(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 0.0)),
     CrossMarket(Terms(0.80, 0.70, 0.02, 1.10, 0.05, 0.0), falls=False),
 ]
-PRICES = correlated(default_rng(7), Gbm(4.0), 2, 0.5, (25, 48, 3_600))
+PRICES = JointPrices([0, 1], Gbm(4.0), 0.5, 25, 48, 3_600).draw(default_rng(7))
 
 
 @pytest.mark.parametrize("flip", FLIPS)

@@ -22,7 +22,6 @@ from ringfence.math.position_slot import PositionSlot
 from ringfence.risk.allocate import (
     DRAW_SLOTS,
     Aim,
-    AllocateLot,
     Allocation,
     Scenarios,
     Slot,
@@ -32,11 +31,12 @@ from ringfence.risk.allocate import (
 )
 from ringfence.risk.cross import CrossMarket
 from ringfence.risk.errors import RiskError
+from ringfence.risk.joint import JointPrices
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import LateKeepers
 from ringfence.risk.paths import DAY, YEAR, Gbm
 from ringfence.risk.tail import expected_shortfall
-from scripts import _risk_allocate
+from scripts import _risk_joint
 from scripts._risk_allocate import allocation
 from tests.support.risk import PERCENT, risk_market
 from tests.support.risk_tasks import THREAD
@@ -49,11 +49,11 @@ CAPITAL = 10_000.0
 
 @cache
 def drawn(seed: int, paths: int = 4_000, drift: float = 0.0) -> Scenarios:
-    lot = AllocateLot(
-        SLOTS, [LONG, LONG, SHORT], [0, 1, 0], Gbm(0.9, drift), 0.6, LateKeepers(1, 0.005),
-        paths, 28, 6 * 3_600,
-    )  # fmt: skip
-    return Scenarios(**DRAW_SLOTS.call({"lot": lot}, default_rng(seed)))
+    given = {
+        "prices": JointPrices([0, 1, 0], Gbm(0.9, drift), 0.6, paths, 28, 6 * 3_600),
+        "slots": SLOTS, "venues": [LONG, LONG, SHORT], "keepers": LateKeepers(1, 0.005),
+    }  # fmt: skip
+    return Scenarios(**DRAW_SLOTS.call(given, default_rng(seed)))
 
 
 def by_whole_programme(found: Scenarios, budget: float, level: float, worth: np.ndarray) -> float:
@@ -208,7 +208,7 @@ QUICK = (
 
 @pytest.fixture
 def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_risk_allocate, "workers_of", lambda _workers, _scheduler: THREAD)
+    monkeypatch.setattr(_risk_joint, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
 def run(*words: str) -> Result:

@@ -10,7 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from scripts import _risk_cross, _risk_loss
+from ringfence.risk.work import unpacked
+from scripts import _risk_joint, _risk_loss
+from scripts._risk_allocate import allocation
 from scripts._risk_cross import cross
 from scripts._risk_loss import loss
 from tests.support.risk_tasks import THREAD
@@ -28,7 +30,7 @@ def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (_risk_loss, _risk_cross):
+    for module in (_risk_loss, _risk_joint):
         monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
@@ -98,6 +100,30 @@ def test_cross__three_markets__isolated_loses_no_other_slot() -> None:
     result = run(cross, *words, "--correlation", "0.2")
     assert "other slots lost" in result.stdout
     assert "cross, equal capital, less isolated: slots lost" in result.stdout
+
+
+@pytest.mark.usefixtures("_thread")
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (loss, (LONG, *QUICK, "--share", "0", "--floor", "0")),
+        (cross, (LONG, *QUICK, "--accounts", "2")),
+        (allocation, (LONG, *QUICK, "--budget", "1", "--level", "0.5", "--delay", "0")),
+    ],
+    ids=["loss", "cross", "allocate"],
+)
+@pytest.mark.parametrize(("paths", "batch"), [(75, 50), (40, 50), (100, 50)])
+def test_commands__any_paths_and_batch__as_many_paths_as_asked(
+    tmp_path: Path, command: click.Command, words: tuple[str, ...], paths: int, batch: int
+) -> None:
+    cache = str(tmp_path / "cache")
+    found = data(command, *words, "--paths", str(paths), "--batch", str(batch), "--cache", cache)
+    assert found["paths"] == paths
+    drawn = 0
+    for one in Path(cache).iterdir():
+        digest_and_body = one.read_bytes()
+        drawn += len(next(iter(unpacked(digest_and_body[32:]).values())))
+    assert drawn == paths * (2 if command is allocation else 1)
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,12 @@ from ringfence.risk.cross import (
     Accounts,
     CrossMarket,
     compare,
-    correlated,
     isolated,
-    market_prices,
 )
 from ringfence.risk.errors import RiskError
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import LateKeepers, outcome
-from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY, YEAR, Gbm
+from ringfence.risk.paths import Gbm
 from ringfence.risk.stepper import answers_of
 from tests.support.risk import DOLLAR, risk_market
 
@@ -129,34 +126,6 @@ def test_isolated__one_market__as_the_contract_s_rules_have_it(
     assert not found.other_lost.any()
 
 
-def test_correlated__returns__correlate_and_keep_the_model_s_variance() -> None:
-    found = correlated(default_rng(1), Gbm(0.9), 3, 0.6, (400, 100, DAY))
-    assert found.shape == (3, 400, 101)
-    returns = np.diff(np.log(found), axis=2).reshape(3, -1)
-    expected = 0.6 + 0.4 * np.eye(3)
-    assert np.corrcoef(returns) == pytest.approx(expected, abs=0.02)
-    assert returns.std(axis=1) == pytest.approx(0.9 * (DAY / YEAR) ** 0.5, rel=0.01)
-
-
-@pytest.mark.parametrize("drift", [0.0, 0.5])
-def test_correlated__a_drift__is_the_model_s(drift: float) -> None:
-    found = correlated(default_rng(1), Gbm(0.5, drift), 2, 0.6, (40_000, 1, YEAR))
-    assert found[..., -1].mean(axis=1) == pytest.approx(np.exp([drift] * 2), rel=0.015)
-
-
-@pytest.mark.parametrize("correlation", [0.0, 0.6, 1.0])
-def test_correlated__a_stress_day__falls_as_far_as_it_did(correlation: float) -> None:
-    day = parse_model("stress:2020-03-12")
-    found = correlated(default_rng(1), day, 2, correlation, (5, 1_440, 60))
-    assert found.min(axis=2) == pytest.approx(np.full((2, 5), 0.52), abs=0.001)
-
-
-@pytest.mark.parametrize("correlation", [-0.1, 1.1])
-def test_correlated__no_share__refused(correlation: float) -> None:
-    with pytest.raises(RiskError, match="correlation"):
-        correlated(default_rng(1), Gbm(0.9), 2, correlation, (1, 1, DAY))
-
-
 @pytest.mark.parametrize(
     ("account", "market", "spare", "word"),
     [
@@ -183,9 +152,3 @@ def test_isolated__prices_of_other_markets__refused() -> None:
     ):
         with pytest.raises(RiskError, match=word):
             isolated(book, venues, prices, LateKeepers())
-
-
-def test_market_prices__markets_on_one_token__share_its_price() -> None:
-    one, other, same = market_prices(default_rng(1), Gbm(0.9), [0, 1, 0], 0.6, (3, 4, DAY))
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)

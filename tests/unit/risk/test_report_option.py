@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.risk.paths import DAY
-from scripts import _risk_cross, _risk_loss
+from scripts import _risk_joint, _risk_loss
 from scripts._risk_calibrate import calibrate
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
@@ -34,7 +34,7 @@ TRADER = (MARKET, "--leverage", "3", "--price", "2000", "--paths", "100", "--ste
 @pytest.fixture(autouse=True)
 def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for module in (_risk_loss, _risk_cross):
+    for module in (_risk_loss, _risk_joint):
         monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -186,3 +187,8 @@ class Twin:
 def test_canonical__no_form__refused(value: object) -> None:
     with pytest.raises(RiskError, match="no canonical form"):
         canonical({"x": value})
+
+
+def test_docstrings__examples__hold() -> None:
+    found = doctest.testmod(work)
+    assert (found.failed, found.attempted) == (0, 2)
