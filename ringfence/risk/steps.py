@@ -7,13 +7,13 @@ from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ringfence.risk.arrays import Floats
+from ringfence.risk.due import EVENTS, HEAP, WAITING, Queue, bad_debt, riskiest, take, wait, wake
 from ringfence.risk.jit import njit
 from ringfence.risk.liquidations import Moved, Terms, is_insolvent, liquidate
 from ringfence.risk.pool import Place, Trade, compound, move, sell
-from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, is_before, pop, push
+from ringfence.risk.stack import AGAIN, COLLATERAL, COLUMNS, DEBT, INDEX, KEY, push
 
 
 class World(NamedTuple):
@@ -92,23 +92,6 @@ class Curve(NamedTuple):
     liquidity: Floats
 
 
-class Queue(NamedTuple):
-    """Who may be due: the book in order of risk, and rows of what was taken out of it.
-
-    `heap` holds what was taken out and is to be looked at, `waiting` what did not pay, its key less
-    the pool's price at which it may. `marks`: the book's next, the rows in either, and
-    the events that were recorded.
-    """
-
-    collateral: Floats
-    debt: Floats
-    key: Floats
-    heap: Floats
-    waiting: Floats
-    marks: NDArray[np.int64]
-
-
-_NEXT, _HEAP, _WAITING, _EVENTS = range(4)
 _COLUMNS = len(Ledger)
 
 
@@ -152,7 +135,7 @@ def run_paths(
         queue.marks[:] = 0
         curve = Curve(roots, liquidity.copy())
         _run(world, terms, queue, curve, place, paths[i], totals[i], ledger, events)
-    return totals, queue.marks[_EVENTS]
+    return totals, queue.marks[EVENTS]
 
 
 @njit
@@ -170,7 +153,7 @@ def _run(
     answer, age, pressure = float(world.answer), 0, 1.0
     totals[Ledger.RESERVE] = world.reserve
     totals[Ledger.POOL_LOW] = place.root * place.root
-    fair, key = 0.0, _key(queue)
+    fair, key = 0.0, riskiest(queue)
     bound = terms.liquidation_ltv * _price(world, answer)
     for step in range(len(path)):
         out = world.out_from <= step < world.out_to
@@ -182,20 +165,20 @@ def _run(
         if not (out and world.oracle_out) and (
             step == 0 or age >= world.heartbeat or abs(source - answer) >= world.deviation * answer
         ):
-            if source != answer and queue.marks[_WAITING]:
-                _wake(queue, inf)
-                key = _key(queue)
+            if source != answer and queue.marks[WAITING]:
+                wake(queue, inf)
+                key = riskiest(queue)
             answer, age = source, 0
             bound = terms.liquidation_ltv * _price(world, answer)
-        if queue.marks[_WAITING] and -queue.waiting[0, KEY] <= place.root * place.root:
-            _wake(queue, place.root * place.root)
-            key = _key(queue)
+        if queue.marks[WAITING] and -queue.waiting[0, KEY] <= place.root * place.root:
+            wake(queue, place.root * place.root)
+            key = riskiest(queue)
         if key > bound and age <= world.max_age:
             price = _price(world, answer)
             capacity = world.capacity_out if out else world.capacity
             before = place.root
             place = _keep(world, terms, queue, curve, place, price, capacity, step, totals, events)
-            key = _key(queue)
+            key = riskiest(queue)
             pressure *= 1.0 + world.impact * ((place.root / before) ** 2 - 1.0)
             totals[Ledger.POOL_LOW] = min(totals[Ledger.POOL_LOW], place.root * place.root)
         if len(ledger):
@@ -204,38 +187,12 @@ def _run(
             ledger[step, :] = totals
     totals[Ledger.PRICE], totals[Ledger.ANSWER] = fair, answer
     totals[Ledger.POOL_PRICE] = place.root * place.root
-    totals[Ledger.BAD_DEBT] = _bad_debt(queue, fair)
+    totals[Ledger.BAD_DEBT] = bad_debt(queue, fair)
 
 
 @njit
 def _price(world: World, answer: float) -> float:
     return world.unit * answer if world.falls else world.unit / answer
-
-
-@njit
-def _key(queue: Queue) -> float:
-    """Return debt over collateral of the riskiest: due iff above liquidation LTV times price."""
-    key = queue.heap[0, KEY] if queue.marks[_HEAP] else 0.0
-    at = queue.marks[_NEXT]
-    if at < len(queue.debt):
-        key = max(key, queue.key[at])
-    return key
-
-
-@njit
-def _take(queue: Queue, row: Floats) -> None:
-    """Take the riskiest out of the queue into `row`."""
-    at = queue.marks[_NEXT]
-    if at < len(queue.debt):
-        row[0, COLLATERAL], row[0, DEBT] = queue.collateral[at], queue.debt[at]
-        row[0, KEY] = queue.key[at]
-    else:
-        row[0, KEY] = -inf
-    row[0, INDEX], row[0, AGAIN] = at, 0.0
-    if queue.marks[_HEAP] and is_before(queue.heap, 0, row, 0):
-        queue.marks[_HEAP] = pop(queue.heap, queue.marks[_HEAP], row)
-        return
-    queue.marks[_NEXT] += 1
 
 
 @njit
@@ -277,8 +234,8 @@ def _keep(
 ) -> Place:
     """Liquidate what pays, riskiest first; return where the pool then stands."""
     row, done = np.empty((1, COLUMNS)), 0
-    while done < capacity and _key(queue) > terms.liquidation_ltv * price:
-        _take(queue, row)
+    while done < capacity and riskiest(queue) > terms.liquidation_ltv * price:
+        take(queue, row)
         bears = (
             world.most_loss if is_insolvent(row[0, COLLATERAL], row[0, DEBT], price, terms) else 0.0
         )
@@ -288,44 +245,25 @@ def _keep(
         most = -room.asset - room.collateral * (paid / whole.seized)
         if most <= world.gas and bears == 0.0:
             # Nobody less risky earns more: the bonus falls with the LTV.
-            queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
+            queue.marks[HEAP] = push(queue.heap, queue.marks[HEAP], row)
             break
         offer = _offer(world, terms, curve, place, price, row, whole, room)
         if offer.profit < world.gas - bears:
-            _wait(queue, row, place, (paid + world.gas - bears) / (paid + offer.profit))
+            missing = (paid + world.gas - bears) / (paid + offer.profit)
+            wait(queue, row, place.root * place.root * missing if missing > 0.0 else inf)
             continue
         done += 1
         place = _settle(world, curve, offer.trade, totals)
         _book(world, offer, totals, row[0, AGAIN] == 0.0)
-        if queue.marks[_EVENTS] < len(events):
-            _write(events[queue.marks[_EVENTS]], step, price, row, offer)
-            queue.marks[_EVENTS] += 1
+        if queue.marks[EVENTS] < len(events):
+            _write(events[queue.marks[EVENTS]], step, price, row, offer)
+            queue.marks[EVENTS] += 1
         row[0, COLLATERAL] -= offer.moved.seized
         row[0, DEBT] -= offer.moved.retired
         if row[0, DEBT] > 0.0 and row[0, COLLATERAL] > 0.0:
             row[0, KEY], row[0, AGAIN] = row[0, DEBT] / row[0, COLLATERAL], 1.0
-            queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
+            queue.marks[HEAP] = push(queue.heap, queue.marks[HEAP], row)
     return place
-
-
-@njit
-def _wait(queue: Queue, row: Floats, place: Place, missing: float) -> None:
-    """Have a row wait until the pool's price is `missing` times what it is, or the next answer."""
-    row[0, KEY] = -place.root * place.root * missing if missing > 0.0 else -inf
-    queue.marks[_WAITING] = push(queue.waiting, queue.marks[_WAITING], row)
-
-
-@njit
-def _wake(queue: Queue, price: float) -> None:
-    """Have what waits for the pool to stand at `price`, or lower, be looked at again."""
-    row = np.empty((1, COLUMNS))
-    while queue.marks[_WAITING] and -queue.waiting[0, KEY] <= price:
-        queue.marks[_WAITING] = pop(queue.waiting, queue.marks[_WAITING], row)
-        if row[0, AGAIN] == 0.0:
-            row[0, KEY] = queue.key[int(row[0, INDEX])]
-        else:
-            row[0, KEY] = row[0, DEBT] / row[0, COLLATERAL]
-        queue.marks[_HEAP] = push(queue.heap, queue.marks[_HEAP], row)
 
 
 @njit
@@ -389,19 +327,3 @@ def _write(event: Floats, step: int, price: float, row: Floats, offer: Offer) ->
     event[Event.SEIZED], event[Event.REPAID] = moved.seized, moved.repaid
     event[Event.CUT], event[Event.RETIRED] = moved.cut, moved.retired
     event[Event.LOSS], event[Event.BOUGHT] = moved.loss, -offer.trade.asset
-
-
-@njit
-def _bad_debt(queue: Queue, price: float) -> float:
-    """Return debt above what its collateral is worth, of all that is left."""
-    found = 0.0
-    for i in range(queue.marks[_HEAP]):
-        found += max(queue.heap[i, DEBT] - queue.heap[i, COLLATERAL] * price, 0.0)
-    for i in range(queue.marks[_WAITING]):
-        found += max(queue.waiting[i, DEBT] - queue.waiting[i, COLLATERAL] * price, 0.0)
-    for i in range(queue.marks[_NEXT], len(queue.debt)):
-        over = queue.debt[i] - queue.collateral[i] * price
-        if over <= 0.0:
-            break
-        found += over
-    return found
