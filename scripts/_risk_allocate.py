@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 from rich.console import Console
@@ -23,7 +24,14 @@ from ringfence.risk.allocate import (
 from ringfence.risk.tail import expected_shortfall
 from scripts._node import one_line_errors
 from scripts._risk_joint import Asked, Joint, joint
+from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import figures, words
+
+if TYPE_CHECKING:
+    from ringfence.risk.report.panel import Panel
+
+BUDGETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""That a report tries, times the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class _Split:
     budget: float
     level: float
     aim: Aim
+    chosen: Scenarios
     checked: Scenarios
     split: Allocation
     again: Allocation
@@ -56,7 +65,7 @@ def _choose(
     )
     split = allocate(chosen, capital, budget, level, aim)
     again = Allocation.of(checked, split.margins, level)
-    return _Split(of, slots, capital, budget, level, aim, checked, split, again)
+    return _Split(of, slots, capital, budget, level, aim, chosen, checked, split, again)
 
 
 def _table(found: _Split) -> Table:
@@ -99,6 +108,37 @@ def _json(found: _Split) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _panels(found: _Split) -> list[Panel]:
+    """Return the report's figures; the fan is of the first task's first market, drawn again."""
+    from ringfence.risk.report.prices import fan
+    from ringfence.risk.report.split import account_loss, margins, reach
+
+    unit = "in the one currency"
+    budgets = sorted({min(times * found.budget, 1.0) for times in BUDGETS})
+    splits = [
+        Allocation.of(
+            found.checked,
+            allocate(found.chosen, found.capital, budget, found.level, found.aim).margins,
+            found.level,
+        )
+        for budget in budgets
+    ]
+    return [
+        margins(
+            [f"{found.name(one)} {one.leverage:g}x" for one in found.slots],
+            found.split.margins, found.capital, unit,
+        ),
+        account_loss(
+            found.checked.loss @ found.split.margins, found.again.shortfall, found.level,
+            found.capital * found.budget, unit,
+        ),
+        reach(
+            [found.capital * one for one in budgets], splits, found.capital * found.budget, unit
+        ),
+        fan(found.of.first_prices()[0], found.of.asked.step),
+    ]  # fmt: skip
+
+
 @click.command("allocate")
 @joint
 @click.option("--capital", type=float, default=10_000.0, show_default=True, help="Of the account.")
@@ -114,10 +154,11 @@ def _json(found: _Split) -> dict[str, object]:
     "--aim", type=click.Choice(["exposure", "return"]), default="exposure", show_default=True,
     help="Whose mean is to be largest.",
 )  # fmt: skip
+@report_option
 @one_line_errors
 def allocation(
     asked: Asked, capital: float, budget: float, level: float, leverages: tuple[float, ...],
-    aim: str,
+    aim: str, report: Path | None,
 ) -> None:  # fmt: skip
     """Split capital over slots: the most exposure whose Expected Shortfall is in the budget.
 
@@ -130,10 +171,15 @@ def allocation(
         **asked.scenario(), "capital": capital, "budget": budget, "level": level, "aim": aim,
         "leverages": leverages,
     }  # fmt: skip
+    head, *lines = _lines(found)
+    if report is not None:
+        write_report(
+            report, "Capital over isolated positions", (head, *lines), given, asked.files,
+            _panels(found),
+        )  # fmt: skip
     if asked.as_json:
         click.echo(json.dumps({**given, **_json(found)}))
         return
-    head, *lines = _lines(found)
     console = Console(highlight=False, soft_wrap=True)
     console.print(head)
     console.print(_table(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from numpy.random import SeedSequence, default_rng
+from numpy.random import default_rng
 from rich.console import Console
 from rich.table import Table
 
@@ -91,7 +91,6 @@ def _panels(of: Joint, found: Mapping[str, Floats]) -> list[Panel]:
         "lost": "slots lost, number", "other_lost": "other slots lost, number",
         "lender_loss": "lender loss, in the one currency",
     }  # fmt: skip
-    drawn = of.prices.draw(default_rng(SeedSequence(of.asked.seed).spawn(1)[0]))
     return [
         *(
             pairs(
@@ -101,7 +100,7 @@ def _panels(of: Joint, found: Mapping[str, Floats]) -> list[Panel]:
             )
             for name, what in shown.items()
         ),
-        fan(drawn[0], of.asked.step),
+        fan(of.first_prices()[0], of.asked.step),
     ]  # fmt: skip
 
 

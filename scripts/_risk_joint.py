@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.random import SeedSequence, default_rng
 
 from ringfence.deploy.market import Market
 from ringfence.risk.arrays import Floats
@@ -106,6 +107,10 @@ class Joint:
             CrossMarket(Terms.of(one.risk)._replace(min_debt=0.0), one.falls)
             for one in self.markets
         ]
+
+    def first_prices(self) -> Floats:
+        """Return the first task's prices, drawn again [market, path, step]."""
+        return self.prices.draw(default_rng(SeedSequence(self.asked.seed).spawn(1)[0]))
 
     def draw(self, task: Task, given: Mapping[str, object], times: int = 1) -> dict[str, Floats]:
         """Return the results of a task on all paths [path, ...], so many times as many."""

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.random import default_rng
 
 from ringfence.risk.agreement import disagreements
+from ringfence.risk.allocate import Scenarios, allocate
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.fit import Fit
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.models import DEFAULT_MODELS
 from ringfence.risk.paths import DAY
-from ringfence.risk.report import losses, positions, prices, system
+from ringfence.risk.report import losses, positions, prices, split, system
 from ringfence.risk.report.panel import Panel
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import expected_shortfall, value_at_risk
@@ -58,6 +59,13 @@ MADE_OPTIONS = [losses.Option(f"LTV {ltv:.0%}", ltv, (ltv - 0.7) ** 2) for ltv i
                 np.linspace(0.7, 0.95, 8).tolist()]  # fmt: skip
 MADE_OTHERS = [losses.Option("SmartLTV", 0.82, 0.02), losses.Option("one whale", 0.78, 0.03)]
 
+MADE_SCENARIOS = Scenarios(
+    np.maximum(1 + np.outer(default_rng(7).standard_t(4, 1_000) / 10, (1.5, 2, -1.5, -3)), 0),
+    np.full((1_000, 4), (1.5, 2, 0.5, 2)),
+)
+MADE_BUDGETS = [25.0, 50.0, 100.0]
+MADE_SPLITS = [allocate(MADE_SCENARIOS, 1_000.0, budget / 1_000, 0.95) for budget in MADE_BUDGETS]
+
 
 def every_panel() -> list[Panel]:
     """Return all the figures there are."""
@@ -93,5 +101,9 @@ def every_panel() -> list[Panel]:
         positions.passage(MARKET, 5.0, 0.9, np.linspace(1, 30, 30)),
         positions.keeper_zone(debts, moves, profits, "USDC"),
         losses.tornado(100.0, MADE_SWINGS, "ES 99, USDC"),
+        split.margins([f"slot {n}" for n in range(4)], MADE_SPLITS[1].margins, 1_000.0, "USDC"),
+        split.account_loss(MADE_SCENARIOS.loss @ MADE_SPLITS[1].margins,
+                           MADE_SPLITS[1].shortfall, 0.95, MADE_BUDGETS[1], "USDC"),
+        split.reach(MADE_BUDGETS, MADE_SPLITS, MADE_BUDGETS[1], "USDC"),
         losses.agreement(found, "positions on the worst path", "steps"),
     ]  # fmt: skip

@@ -39,18 +39,12 @@ def distribution(losses: Floats, var: Estimate, es: Estimate, unit: str) -> Pane
     if not hit:
         none = share_of(0, losses.size).high
         words = f"none of them loses anything, with 95 % confidence not {none:.2%} of all that are."
-    ordered = np.sort(losses)
-    above = 1 - np.arange(1, ordered.size + 1) / ordered.size
-    floor = 0.5 / ordered.size
-    # Every loss above all; the flat part of those that are 0 is one point.
-    kept = np.flatnonzero(np.diff(ordered, append=np.inf) > 0)
-    places = kept[thinned(kept.size)]
-    x = [0.0, *ordered[places]] if ordered[0] > 0 else list(ordered[places])
-    y = [1.0, *above[places]] if ordered[0] > 0 else list(above[places])
+    x, y = above(losses)
+    floor = 0.5 / losses.size
     data = [
         line("loss", x, np.maximum(y, floor), "$blue", showlegend=False, shape="hv"),
-        *_estimate("VaR 95", var, 0.05, "$purple", floor),
-        *_estimate("ES 99", es, 0.01, "$red", floor),
+        *upright("VaR 95", var, 0.05, "$purple", floor),
+        *upright("ES 99", es, 0.01, "$red", floor),
     ]
     shown = thinned(len(x), _TABLE)
     return Panel(
@@ -70,13 +64,24 @@ def distribution(losses: Floats, var: Estimate, es: Estimate, unit: str) -> Pane
         (f"loss, {unit}", "paths with more, %"),
         (
             *((*clean([x[at]]), *clean([_PERCENT * y[at]])) for at in shown),
-            *_rows("VaR 95", var),
-            *_rows("ES 99", es),
+            *rows("VaR 95", var),
+            *rows("ES 99", es),
         ),
     )  # fmt: skip
 
 
-def _estimate(name: str, of: Estimate, level: float, colour: str, floor: float) -> list[Figure]:
+def above(losses: Floats) -> tuple[list[float], list[float]]:
+    """Return amounts of losses [path], rising, and the shares of paths that lose more than each."""
+    ordered = np.sort(losses)
+    shares = 1 - np.arange(1, ordered.size + 1) / ordered.size
+    # Every loss above all; the flat part of those that are 0 is one point.
+    kept = np.flatnonzero(np.diff(ordered, append=np.inf) > 0)
+    places = kept[thinned(kept.size)]
+    first = ([0.0], [1.0]) if ordered[0] > 0 else ([], [])
+    return [*first[0], *ordered[places]], [*first[1], *shares[places]]
+
+
+def upright(name: str, of: Estimate, level: float, colour: str, floor: float) -> list[Figure]:
     """Return an upright line at an estimate, and a bar as long as its interval, if it has one."""
     drawn = [line(name, [of.value] * 2, [floor, 1.0], colour, "dash", 1.6)]
     if isfinite(of.low) and isfinite(of.high):
@@ -85,7 +90,8 @@ def _estimate(name: str, of: Estimate, level: float, colour: str, floor: float) 
     return drawn
 
 
-def _rows(name: str, of: Estimate) -> list[tuple[str, str]]:
+def rows(name: str, of: Estimate) -> list[tuple[str, str]]:
+    """Return a table's rows of an estimate: what it is, and its interval in words."""
     ends = [f"{end:,.2f}" if isfinite(end) else "not known" for end in (of.low, of.high)]
     return [(name, f"{of.value:,.2f} ({ends[0]} to {ends[1]})")]
 

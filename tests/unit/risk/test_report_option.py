@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from ringfence.risk.paths import DAY
 from scripts import _risk_joint, _risk_loss
+from scripts._risk_allocate import allocation
 from scripts._risk_calibrate import calibrate
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
@@ -27,6 +28,7 @@ MARKET = "markets/weth-usdc-conservative.toml"
 QUICK = ("--paths", "200", "--batch", "100", "--step", "3600", "--model", "gbm:volatility=4")
 LOSS = (MARKET, *QUICK, "--positions", "60", "--reserve", "0", "--share", "0", "--floor", "0")
 CROSS = (MARKET, MARKET, *QUICK, "--accounts", "10")
+ALLOCATE = (MARKET, *QUICK, "--level", "0.8", "--budget", "0.5", "--delay", "0")
 CONTAGION = (MARKET, "--positions", "300", "--blocks", "40", "--depth", "2000")
 TRADER = (MARKET, "--leverage", "3", "--price", "2000", "--paths", "100", "--step", "14400")
 
@@ -52,11 +54,12 @@ def shown(page: str) -> set[str]:
     ("command", "words", "figures"),
     [
         (loss, LOSS, {"losses", "tornado", "ladder", "drop", "fan", "agreement"}),
+        (allocation, ALLOCATE, {"margins", "account", "reach", "fan"}),
         (cross, CROSS, {"lost", "other-lost", "lender-loss", "fan"}),
         (trader, TRADER, {"fan", "passage", "stress"}),
         (contagion, CONTAGION, {"cascade", "outage", "depth", "keepers"}),
     ],
-    ids=["loss", "cross", "trader", "contagion"],
+    ids=["loss", "allocate", "cross", "trader", "contagion"],
 )
 def test_report__a_market__has_figures_hashes_versions_and_the_seed(
     tmp_path: Path, command: click.Command, words: tuple[str, ...], figures: set[str]
