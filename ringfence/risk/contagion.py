@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Cut:
     """An outage of some blocks and what it costs: asset units, means over the paths.
 
     `loss` is the lenders' and what is still owed above its collateral's worth at the end, less the
-    reserve that is left to pay for it.
+    reserve that is left to pay for it; `keeper_profit` that of all keepers, their gas paid.
     """
 
     blocks: int
@@ -92,6 +92,31 @@ class Cut:
     worst: float
     reserve_used: float
     liquidations: float
+    keeper_profit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Eclipse:
+    """One keeper that sees a frozen head for some blocks while the others go on: `cut` for all.
+
+    The rest is its own: means over the paths, asset units. Keepers are alike and race by lot: one
+    has an even share of what those who act do in a step, calls and profit. `missed` calls and
+    `missed_profit`, its gas paid, are its share of the day without an outage less with it; below 0
+    where it later shares in what the others left.
+
+    `failed` are the calls that it sends on the head that froze: what pays on it in the outage's
+    first step, as far as its capacity goes; the others have liquidated these by the time that they
+    land. `burned` is their gas if it sends each once, as who waits for a new head or a receipt
+    does, `burned_again` if it sends them every step of the outage. A call that fails is taken to
+    cost what one that succeeds does.
+    """
+
+    cut: Cut
+    missed: float
+    missed_profit: float
+    failed: float
+    burned: float
+    burned_again: float
 
 
 def outage_curve(
@@ -106,29 +131,64 @@ def outage_curve(
 ) -> list[Cut]:
     """Return the cost of outages that begin with a step and last so many blocks, whole steps up.
 
-    Oracle and `keepers` of the keepers are cut off together; one keeper that a frozen head eclipses
-    is `oracle=False, keepers=1`.
+    Oracle and `keepers` of the keepers are cut off together.
     """
-    if step_seconds <= 0 or not (oracle or keepers):
+    if not (oracle or keepers):
         raise RiskError(
-            f"steps are {step_seconds:g} s, oracle {oracle}, keepers {keepers}; cut something off, "
-            "in steps that take time"
+            f"oracle {oracle}, keepers {keepers}: nothing is cut off; cut something off"
         )
     found = []
     for count in blocks:
-        steps = int(np.ceil(count * BLOCK_SECONDS / step_seconds))
-        result = run(replace(scene, outage=Outage(start, steps, oracle, keepers)), paths)
-        loss = losses(result)
+        outage = Outage(start, steps_of(count, step_seconds), oracle, keepers)
+        found.append(_cut(count, run(replace(scene, outage=outage), paths)))
+    return found
+
+
+def eclipse_curve(
+    scene: Scene, paths: Floats, blocks: Iterable[int], *, step_seconds: float, start: int
+) -> list[Eclipse]:
+    """Return the cost of eclipses of one keeper that begin with a step and last so many blocks."""
+    keepers = scene.keepers
+    before, first, day = (_done(run(scene, paths[:, :end])) for end in (start, start + 1, None))
+    failed = float(np.minimum(first[0] - before[0], keepers.capacity).mean())
+    found = []
+    for count in blocks:
+        steps = steps_of(count, step_seconds)
+        eclipsed = replace(scene, outage=Outage(start, steps, keepers=1))
+        result = run(eclipsed, paths)
+        # What happens until a step does not hang on what comes after it.
+        within = _done(run(eclipsed, paths[:, : start + steps])) - before
+        calls, profit = (day - (_done(result) - within)).mean(axis=1) / keepers.count
+        sent = failed if steps else 0.0
+        burned = sent * keepers.gas
         found.append(
-            Cut(
-                count,
-                float(loss.mean()),
-                float(loss.max()),
-                float(result.reserve_used.mean()),
-                float(result.liquidations.mean()),
-            )
+            Eclipse(_cut(count, result), float(calls), float(profit), sent, burned, burned * steps)
         )
     return found
+
+
+def steps_of(blocks: int, step_seconds: float) -> int:
+    """Return the steps that some blocks take, rounded up; raise RiskError for steps of no time."""
+    if step_seconds <= 0:
+        raise RiskError(f"steps are {step_seconds:g} s; pass some that take time")
+    return ceil(blocks * BLOCK_SECONDS / step_seconds)
+
+
+def _cut(blocks: int, result: Coupled) -> Cut:
+    loss = losses(result)
+    return Cut(
+        blocks,
+        float(loss.mean()),
+        float(loss.max()),
+        float(result.reserve_used.mean()),
+        float(result.liquidations.mean()),
+        float(result.keeper_profit.mean()),
+    )
+
+
+def _done(result: Coupled) -> Floats:
+    """Return all keepers' calls and their profit, [2, path]."""
+    return np.stack((result.liquidations, result.keeper_profit))
 
 
 def losses(result: Coupled) -> Floats:
@@ -154,12 +214,19 @@ def draw_book(
     debt: float,
     least_ltv: float = 1 / 3,
 ) -> RankedBook:
-    """Return positions of LTVs uniform up to the initial one, and log-normal debts.
+    """Return positions of LTVs uniform up to the initial one, and debts log-normal above the least.
 
-    `debt` is the sum, asset units, about: none is below the market's least debt.
+    `debt` is their sum, asset units. Raises RiskError for more positions than it can carry.
     """
+    least = market.risk.min_debt
+    if debt < count * least:
+        owed, asked = (one / 10**market.asset_decimals for one in (count * least, debt))
+        raise RiskError(
+            f"{count:,} positions owe {owed:,.15g} at least, the book's debt is {asked:,.15g}; "
+            "pass fewer or a larger debt"
+        )
     sizes = rng.lognormal(0.0, 1.0, count)
-    debts = np.maximum(sizes * (debt / sizes.sum()), market.risk.min_debt)
+    debts = least + sizes * ((debt - count * least) / sizes.sum())
     ltvs = rng.uniform(least_ltv, market.initial_ltv / WAD, count)
     return RankedBook.of(debts / ltvs / (market.price(answer) / PRICE_SCALE), debts)
 

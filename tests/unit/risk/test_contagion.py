@@ -12,6 +12,7 @@ from ringfence.risk.contagion import (
     cascade,
     curve_blocks,
     draw_book,
+    eclipse_curve,
     losses,
     outage_curve,
     sudden,
@@ -94,17 +95,55 @@ def test_outage_curve__longer__costs_no_less() -> None:
     assert curve[0].loss == float(losses(run(of, path)).mean())
 
 
-def test_outage_curve__one_keeper_eclipsed__costs_only_where_the_others_are_busy() -> None:
+def test_outage_curve__each_thing_cut_off__both_cost_at_least_either() -> None:
+    of = scene(crowd(), depth=2_000)
+    path = sudden(0.35, 60, 240)
+
+    def cost(*, oracle: bool, keepers: int) -> float:
+        [one] = outage_curve(
+            of, path, [300], step_seconds=60, start=1, oracle=oracle, keepers=keepers
+        )
+        return one.loss
+
+    oracle, keepers = cost(oracle=True, keepers=0), cost(oracle=False, keepers=3)
+    assert cost(oracle=True, keepers=3) >= max(oracle, keepers)
+    assert min(oracle, keepers) > 0
+
+
+def test_eclipse_curve__others_are_busy__lenders_lose_more() -> None:
     path = sudden(0.35, 20, 120)
 
     def costs(capacity: int) -> list[float]:
         of = scene(crowd(), depth=50_000, keepers=Keepers(count=2, capacity=capacity))
-        curve = outage_curve(of, path, [0, 600], step_seconds=60, start=1, oracle=False, keepers=1)
-        return [one.loss for one in curve]
+        curve = eclipse_curve(of, path, [0, 600], step_seconds=60, start=1)
+        return [one.cut.loss for one in curve]
 
     idle, busy = costs(1_000), costs(7)
     assert idle[0] == idle[1] == 0
     assert busy[0] < busy[1]
+
+
+def test_eclipse_curve__others_go_on__it_misses_its_share_and_its_calls_fail() -> None:
+    """Ten fall due at once, in the step in which one of two keepers stops seeing heads."""
+    held = book(np.full(10, 0.79), np.full(10, 1e4))
+    path = np.array([[1.0, 1.0, 0.9, 0.9, 0.9, 0.9]])
+    of = scene(held, depth=50_000, keepers=Keepers(count=2, capacity=4, gas=3.0 * USDC))
+    whole = run(of, path)
+    none, long = eclipse_curve(of, path, [0, 20], step_seconds=60, start=2)
+    assert (none.missed, none.missed_profit, none.failed, none.burned) == (0, 0, 0, 0)
+    assert (whole.liquidations[0], long.cut.liquidations) == (10, 10)
+    # Alone it would have had room for four of the ten; by lot it had five, and has none.
+    assert (long.failed, long.missed) == (4, 5)
+    assert long.missed_profit == pytest.approx(whole.keeper_profit[0] / 2, rel=1e-12)
+    assert long.missed_profit > 0
+    assert long.burned == 4 * 3.0 * USDC
+    assert long.burned_again == 4 * long.burned
+    # A head that froze before the fall shows nothing due: it sends nothing, and misses the same.
+    [early] = eclipse_curve(of, path, [30], step_seconds=60, start=1)
+    assert (early.failed, early.burned_again, early.missed) == (0, 0, 5)
+    # Cut off for one step only, it has its share of what the other could not do: two of the ten.
+    [short] = eclipse_curve(of, path, [5], step_seconds=60, start=2)
+    assert short.missed == 5 - (10 - 4) / 2
 
 
 def test_run__oracle_out_until_stale__nothing_is_liquidated_at_the_old_answer() -> None:
@@ -132,7 +171,17 @@ def test_draw_book__same_seed__same_bytes_within_the_market() -> None:
     ltvs = one.debt / one.collateral / 2e-9
     assert np.all((ltvs > 0.333) & (ltvs < 0.8 + 1e-12))
     assert one.debt.min() >= LONG.risk.min_debt
-    assert one.debt.sum() == pytest.approx(1e6 * USDC, rel=0.05)
+    assert one.debt.sum() == pytest.approx(1e6 * USDC, rel=1e-12)
+
+
+def test_draw_book__more_than_the_debt_carries__is_refused() -> None:
+    def draw(count: int, debt: float) -> float:
+        rng = np.random.default_rng(1)
+        return float(draw_book(rng, LONG, ANSWER, count=count, debt=debt).debt.sum())
+
+    assert draw(10, 1_000.0 * USDC) == 1_000 * USDC
+    with pytest.raises(RiskError, match=r"11 positions owe 1,100 at least, .* 1,000; pass fewer"):
+        draw(11, 1_000.0 * USDC)
 
 
 def test_losses__reserve_that_is_left__pays_for_bad_debt() -> None:
@@ -149,16 +198,11 @@ def test_losses__reserve_that_is_left__pays_for_bad_debt() -> None:
 def test_sudden_and_outage_curve__senseless__risk_error() -> None:
     with pytest.raises(RiskError, match="pass a part of one"):
         sudden(1.2, 5, 10)
+    of, still = scene(crowd(5)), walk(5, 1)[None]
     with pytest.raises(RiskError, match="cut something off"):
-        outage_curve(
-            scene(crowd(5)),
-            walk(5, 1)[None],
-            [1],
-            step_seconds=60,
-            start=0,
-            oracle=False,
-            keepers=0,
-        )
+        outage_curve(of, still, [1], step_seconds=60, start=0, oracle=False, keepers=0)
+    with pytest.raises(RiskError, match="steps are 0 s"):
+        outage_curve(of, still, [1], step_seconds=0, start=0, oracle=True, keepers=0)
 
 
 def test_curve_blocks__most__halves_of_it_and_none() -> None:
