@@ -1,44 +1,145 @@
-"""`ape run risk contagion`: a sudden fall, its cascade through a pool, and what an outage adds."""
+"""`ape run risk contagion`: a sudden fall, its cascade through a pool, and what outages add."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ringfence.deploy import load_market
-from ringfence.deploy.errors import DeployError
+from ringfence.deploy import Market
 from ringfence.math.fixed_point import PRICE_SCALE
+from ringfence.risk.arrays import Floats
 from ringfence.risk.contagion import (
     BLOCK_SECONDS,
     Absorption,
     Cascade,
     Cut,
+    Eclipse,
     absorption,
     cascade,
     curve_blocks,
     draw_book,
+    eclipse_curve,
     losses,
     outage_curve,
     sudden,
 )
 from ringfence.risk.coupled import Coupled, Keepers, Scene
 from ringfence.risk.errors import RiskError
-from ringfence.risk.market import FEED_DECIMALS, RiskMarket
+from ringfence.risk.market import RiskMarket
 from ringfence.risk.pool import Pool
+from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
+from scripts._risk_setup import MOVING, answer_of, read_market
 
-_DECIMALS = {"WETH": 18, "USDC": 6, "DAI": 18, "USDT": 6, "WBTC": 8}
-_STEP = 60
+STEP = 60
 _DAY = 1_440
 _IMPACTS = (0.0, 0.1, 0.25, 0.5)
+_CAPS = 5
+"""Debt caps that the pool's collateral is worth where nobody says: `risk choose` takes as many."""
+
+
+Option: TypeAlias = Any
+"""A value of the command line, as click made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for, in its own units; None for what the market file decides."""
+
+    price: float
+    debt: float | None
+    depth: float | None
+    width: float
+    fee: float
+    fall: float
+    over: int
+    begin: int
+    positions: int
+    reserve: float
+    gas: float
+    keepers: int
+    capacity: int
+    blocks: int
+    short: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of it; `curves` by what is cut off, asset units as all amounts."""
+
+    file: Market
+    scene: Scene
+    path: Floats
+    fed: Sequence[Cascade]
+    curves: Mapping[str, Sequence[Cut]]
+    eclipses: Sequence[Eclipse]
+    bears: Absorption
+
+    @property
+    def asset(self) -> float:
+        """Asset units in a whole one."""
+        return float(10**self.scene.market.asset_decimals)
+
+    @property
+    def owed(self) -> float:
+        """What the book owes, whole assets."""
+        return float(self.scene.book.debt.sum()) / self.asset
+
+
+def _scene(asked: Asked, file: Market, market: RiskMarket) -> Scene:
+    """Return the book, the pool and the keepers that were asked for."""
+    answer = answer_of(asked.price)
+    unit = market.price(answer) / PRICE_SCALE
+    asset, collateral = 10**market.asset_decimals, 10**market.collateral_decimals
+    cap = float(file.file.caps.debt) * asset
+    debt = cap if asked.debt is None else asked.debt * asset
+    depth = _CAPS * cap / unit if asked.depth is None else asked.depth * collateral
+    gas = asked.gas * asset / (asked.price if asked.short else 1)
+    rng = np.random.default_rng(asked.seed)
+    return Scene(
+        market,
+        answer,
+        draw_book(rng, market, answer, count=asked.positions, debt=debt),
+        Pool.around(unit, depth, asked.fee, asked.width),
+        keepers=Keepers(asked.keepers, asked.capacity, gas=gas),
+        reserve=asked.reserve * asset,
+    )
+
+
+def _find(asked: Asked, file: Market, scene: Scene) -> Found:
+    """Run the fall: with and without feedback, and through every outage."""
+    if not 0 < asked.begin < _DAY:
+        raise RiskError(f"outages begin at minute {asked.begin}; pass one from 1 to {_DAY - 1}")
+    path = sudden(asked.fall / 100, asked.over, _DAY)
+    path = path if scene.market.falls else 1 / path
+    blocks, count = curve_blocks(asked.blocks), scene.keepers.count
+
+    def cut(*, oracle: bool, keepers: int) -> list[Cut]:
+        return outage_curve(
+            scene, path, blocks, step_seconds=STEP, start=asked.begin, oracle=oracle,
+            keepers=keepers,
+        )  # fmt: skip
+
+    eclipses = eclipse_curve(scene, path, blocks, step_seconds=STEP, start=asked.begin)
+    curves = {
+        "oracle": cut(oracle=True, keepers=0),
+        "keepers": cut(oracle=False, keepers=count),
+        "both": cut(oracle=True, keepers=count),
+        "one keeper": [one.cut for one in eclipses],
+    }
+    fed = [cascade(scene, path, impact) for impact in _IMPACTS]
+    bears = absorption(scene.pool, scene.market, float(scene.book.collateral.sum()))
+    return Found(file, scene, path, fed, curves, eclipses, bears)
 
 
 def _told(market: RiskMarket, result: Coupled) -> dict[str, float]:
@@ -55,24 +156,41 @@ def _told(market: RiskMarket, result: Coupled) -> dict[str, float]:
     }
 
 
-def _data(
-    market: RiskMarket, fed: Sequence[Cascade], curve: Sequence[Cut], bears: Absorption
-) -> dict[str, object]:
-    asset = 10**market.asset_decimals
+def _cut(cut: Cut, asset: float) -> dict[str, float]:
+    return asdict(cut) | {
+        "loss": cut.loss / asset,
+        "worst": cut.worst / asset,
+        "reserve_used": cut.reserve_used / asset,
+        "keeper_profit": cut.keeper_profit / asset,
+    }
+
+
+def _eclipse(one: Eclipse, asset: float) -> dict[str, float]:
+    return {
+        "blocks": one.cut.blocks,
+        "missed": one.missed,
+        "missed_profit": one.missed_profit / asset,
+        "failed": one.failed,
+        "burned": one.burned / asset,
+        "burned_again": one.burned_again / asset,
+    }
+
+
+def _data(found: Found) -> dict[str, Any]:
+    market, asset, bears = found.scene.market, found.asset, found.bears
     return {
         "market": market.id,
+        "debt": found.owed,
         "depth": {"debt": bears.debt / asset, "pool_fall": bears.fall, "ltv": bears.ltv},
         "cascade": [
-            {"impact": one.impact, "branching": one.branching}
-            | _told(market, one.with_feedback)
-            for one in fed
+            {"impact": one.impact, "branching": one.branching} | _told(market, one.with_feedback)
+            for one in found.fed
         ],
-        "outage": [
-            asdict(one) | {"loss": one.loss / asset, "worst": one.worst / asset,
-                           "reserve_used": one.reserve_used / asset}
-            for one in curve
-        ],
-    }  # fmt: skip
+        "outage": {
+            name: [_cut(one, asset) for one in curve] for name, curve in found.curves.items()
+        },
+        "eclipsed_keeper": [_eclipse(one, asset) for one in found.eclipses],
+    }
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -82,127 +200,163 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _show(
-    console: Console,
-    market: RiskMarket,
-    fed: Sequence[Cascade],
-    curve: Sequence[Cut],
-    bears: Absorption,
-) -> None:
-    million = 10 ** (market.asset_decimals + 6)
-    console.print(
-        f"the pool bears {bears.debt / million:,.3f} of debt at once, and falls "
-        f"{bears.fall:.2%} by it; the whole book sold at once repays an LTV of {bears.ltv:.3f}"
-    )
+def _cascade_table(found: Found) -> Table:
     table = _table(
-        "cascade by the share of a sale's move that the market keeps; amounts in millions",
+        f"cascade by the share of a sale's move that the market keeps; {found.file.file.asset}",
         "kept", "positions", "branching", "repaid", "reserve", "lenders", "pool low",
     )  # fmt: skip
-    for one in fed:
-        told = _told(market, one.with_feedback)
+    for one in found.fed:
+        told = _told(found.scene.market, one.with_feedback)
         table.add_row(
             f"{one.impact:.0%}",
             f"{told['liquidated']:,.0f}",
             f"{one.branching:.3f}",
-            f"{told['repaid'] / 1e6:,.3f}",
-            f"{told['reserve_used'] / 1e6:,.3f}",
-            f"{told['lender_loss'] / 1e6:,.3f}",
-            f"{told['pool_low']:,.2f}",
+            *(f"{told[name]:,.0f}" for name in ("repaid", "reserve_used", "lender_loss")),
+            f"{told['pool_low']:,.6g}",
         )
-    console.print(table)
+    return table
+
+
+def _outage_table(found: Found, begin: int) -> Table:
     table = _table(
-        "oracle and keepers cut off as the fall begins; amounts in millions",
-        "blocks", "minutes", "calls", "reserve", "lenders",
+        f"what lenders (the reserve) lose by what is cut off, from minute {begin} on; "
+        f"{found.file.file.asset}",
+        "blocks", "minutes", *found.curves,
     )  # fmt: skip
-    for cut in curve:
+    for cuts in zip(*found.curves.values(), strict=True):
         table.add_row(
-            f"{cut.blocks:,}",
-            f"{cut.blocks * BLOCK_SECONDS / 60:,.1f}",
-            f"{cut.liquidations:,.0f}",
-            f"{cut.reserve_used / million:,.3f}",
-            f"{cut.loss / million:,.3f}",
+            *_times(cuts[0].blocks),
+            *(
+                f"{one.loss / found.asset:,.0f} ({one.reserve_used / found.asset:,.0f})"
+                for one in cuts
+            ),
         )
-    console.print(table)
+    return table
+
+
+def _eclipse_table(found: Found) -> Table:
+    keepers, asset = found.scene.keepers, found.asset
+    table = _table(
+        f"the eclipsed one of {keepers.count} keepers; {found.file.file.asset}",
+        "blocks", "minutes", "calls missed", "profit missed", "calls failed", "gas, sent once",
+        "gas, every step",
+    )  # fmt: skip
+    for one in found.eclipses:
+        amounts = (one.burned / asset, one.burned_again / asset)
+        table.add_row(
+            *_times(one.cut.blocks),
+            f"{one.missed:,.1f}",
+            f"{one.missed_profit / asset:,.2f}",
+            f"{one.failed:,.0f}",
+            *(f"{amount:,.2f}" for amount in amounts),
+        )
+    return table
+
+
+def _times(blocks: int) -> tuple[str, str]:
+    return f"{blocks:,}", f"{blocks * BLOCK_SECONDS / 60:,.1f}"
+
+
+def _lead(found: Found, asked: Asked) -> tuple[str, str]:
+    """Return in two sentences what was asked, and what the pool bears."""
+    file, bears, asset = found.file.file, found.bears, found.file.file.asset
+    held = found.scene.pool.holdings()[0] / 10**found.scene.market.collateral_decimals
+    said = (
+        f"{file.collateral} loses {asked.fall:g} % against {asset} within {asked.over} minutes: "
+        f"{asked.positions:,} positions owe {found.owed:,.0f} {asset}, the pool holds {held:,.0f} "
+        f"{file.collateral}."
+    )
+    borne = (
+        f"The pool bears {bears.debt / found.asset:,.0f} {asset} of debt at once, and falls "
+        f"{bears.fall:.2%} by it; the whole book sold at once repays an LTV of {bears.ltv:.3f}."
+    )
+    return said, borne
 
 
 @click.command()
 @click.argument("market_file", type=click.Path(path_type=Path))
-@click.option("--price", default=2_000.0, help="The feed's first answer, whole units.")
-@click.option("--debt", default=50_000_000.0, help="The book's debt, whole assets.")
-@click.option("--depth", "held", default=20_000.0, help="The pool's collateral, whole tokens.")
-@click.option("--width", default=inf, help="The pool's range: price / width to price * width.")
-@click.option("--fee", default=0.0005, help="The pool's fee, a part of one.")
-@click.option("--fall", default=30.0, help="Per cent that the price falls by.")
-@click.option("--over", default=60, help="Minutes that it takes.")
-@click.option("--positions", default=100_000, type=click.IntRange(1), help="In the book.")
-@click.option("--reserve", default=0.0, help="The vault's, whole assets.")
-@click.option("--gas", default=0.5, help="Of a liquidation, in the feeds' currency.")
-@click.option("--blocks", default=300, type=click.IntRange(1), help="The longest outage.")
-@click.option("--short", is_flag=True, help="The asset's feed moves, and rises.")
-@click.option("--seed", default=1, help="Of the book.")
+@click.option(
+    "--chain",
+    type=click.Path(path_type=Path),
+    default=Path("markets/chains/1.toml"),
+    show_default=True,
+    help="Chain file that knows the tokens.",
+)
+@click.option(
+    "--short",
+    is_flag=True,
+    help="The asset's price moves, and rises: --fall is what the collateral then loses against it.",
+)
+@click.option(
+    "--price",
+    type=float,
+    default=MOVING,
+    show_default=True,
+    help="Of the token that moves, at the start, in the feeds' currency: the collateral; in a "
+    "short the asset.",
+)
+@click.option(
+    "--debt", type=float, help="The book's, whole assets; by default the market's debt cap."
+)
+@click.option(
+    "--depth",
+    type=float,
+    help="The pool's collateral, whole tokens; by default worth 5 debt caps.",
+)
+@click.option(
+    "--width",
+    default=inf,
+    show_default=True,
+    help="The pool's range: price / width to price * width.",
+)
+@click.option("--fee", default=0.0005, show_default=True, help="The pool's fee, a part of one.")
+@click.option(
+    "--fall", default=30.0, show_default=True, help="Per cent that collateral loses in assets."
+)
+@click.option("--over", default=60, show_default=True, help="Minutes that it takes.")
+@click.option("--begin", default=1, show_default=True, help="Minute at which outages begin.")
+@click.option(
+    "--positions", default=10_000, show_default=True, type=click.IntRange(1), help="In the book."
+)
+@click.option("--reserve", default=0.0, show_default=True, help="The vault's, whole assets.")
+@click.option(
+    "--gas", default=0.5, show_default=True, help="Of a liquidation, in the feeds' currency."
+)
+@click.option("--keepers", default=3, show_default=True, type=click.IntRange(1), help="All alike.")
+@click.option(
+    "--capacity",
+    default=1_024,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Liquidations that each can send a minute.",
+)
+@click.option(
+    "--blocks", default=300, show_default=True, type=click.IntRange(1), help="The longest outage."
+)
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of the book.")
 @report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@one_line_errors
 def contagion(
-    market_file: Path, price: float, debt: float, held: float, width: float, fee: float,
-    fall: float, over: int, positions: int, reserve: float, gas: float, blocks: int, short: bool,
-    seed: int, report: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Let a market's price fall within the hour: its cascade, and what an outage adds."""
-    try:
-        file = load_market(market_file)
-        market = RiskMarket.of(file, _DECIMALS, falls=not short)
-        answer = round(price * 10**FEED_DECIMALS)
-        if answer < 1:
-            raise RiskError(f"the price is {price:g}; pass one above 0")
-        unit = market.price(answer) / PRICE_SCALE
-        asset = 10**market.asset_decimals
-        book = draw_book(
-            np.random.default_rng(seed), market, answer, count=positions, debt=debt * asset
-        )
-        scene = Scene(
-            market,
-            answer,
-            book,
-            Pool.around(unit, held * 10**market.collateral_decimals, fee, width),
-            keepers=Keepers(gas=gas * asset / (price if short else 1)),
-            reserve=reserve * asset,
-        )
-        path = sudden(fall / 100, over, _DAY)
-        path = 1 / path if short else path
-        with Console(stderr=True).status("falling"):
-            fed = [cascade(scene, path, impact) for impact in _IMPACTS]
-            curve = outage_curve(
-                scene, path, curve_blocks(blocks),
-                step_seconds=_STEP, start=1, oracle=True, keepers=scene.keepers.count,
-            )  # fmt: skip
-            bears = absorption(scene.pool, market, float(book.collateral.sum()))
-        if report is not None:
-            from scripts._risk_contagion_report import panels
+    market_file: Path, chain: Path, report: Path | None, *, as_json: bool, **options: Option
+) -> None:
+    """Let a market's price fall within the hour: its cascade, and what outages add."""
+    asked = Asked(**options)
+    file, market = read_market(market_file, chain, short=asked.short)
+    with Console(stderr=True).status("falling"):
+        found = _find(asked, file, _scene(asked, file, market))
+    lead = _lead(found, asked)
+    if report is not None:
+        # It takes a second to import, which only those who use it should wait.
+        from scripts._risk_contagion_report import panels
 
-            asked = {"market": market.id, "price": price, "debt": debt, "depth": held,
-                     "width": str(width), "fee": fee, "fall": fall, "over": over,
-                     "positions": positions, "reserve": reserve, "gas": gas, "blocks": blocks,
-                     "short": short, "seed": seed}  # fmt: skip
-            symbol, moves = file.file.asset, "rise" if short else "fall"
-            said = (
-                f"A {moves} of {fall:g} % within {over} minutes on {positions:,} positions that "
-                f"owe {debt:,.0f} {symbol}."
-            )
-            borne = (
-                f"The pool bears {bears.debt / asset:,.0f} {symbol} of debt at once, and falls "
-                f"{bears.fall:.2%} by it."
-            )
-            write_report(
-                report, f"Contagion in {market.id}", (said, borne), asked, (market_file,),
-                panels(scene, path, curve, bears, symbol, _STEP),
-            )  # fmt: skip
-    except (RiskError, DeployError) as error:
-        raise click.ClickException(str(error)) from None
-    except KeyError as error:
-        raise click.ClickException(
-            f"decimals of {error} are not known; known are {', '.join(_DECIMALS)}"
-        ) from None
+        given = asdict(asked) | {"market": market.id, "width": str(asked.width)}
+        files = market_file, chain
+        write_report(report, f"Contagion in {market.id}", lead, given, files, panels(found))
     if as_json:
-        click.echo(json.dumps(_data(market, fed, curve, bears)))
+        click.echo(json.dumps(_data(found)))
         return
-    _show(Console(), market, fed, curve, bears)
+    console = Console()
+    for line in lead:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(_cascade_table(found), _outage_table(found, asked.begin), _eclipse_table(found))

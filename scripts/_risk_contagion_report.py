@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.arrays import Floats
-from ringfence.risk.contagion import Absorption, Cut, outage_curve
+from ringfence.risk.contagion import Absorption
 from ringfence.risk.coupled import Scene, trace
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.report.panel import Panel
 from ringfence.risk.report.positions import keeper_profits, keeper_zone
-from ringfence.risk.report.system import Cutoff, Timeline, cascade, depth, outage
+from ringfence.risk.report.system import (
+    Cutoff,
+    Missed,
+    Timeline,
+    cascade,
+    depth,
+    eclipse,
+    outage,
+)
 from ringfence.risk.steps import Ledger
+from scripts._risk_contagion import STEP, Found
 
 _KEPT = 0.25
 """Share of a sale's move that the market keeps, in the cascade that is drawn."""
@@ -25,32 +33,25 @@ _DEBTS = np.geomspace(1e-5, 1.0, 26)
 _MOVES = np.linspace(0.0, 0.15, 16)
 
 
-def panels(
-    scene: Scene, path: Floats, both: Sequence[Cut], bears: Absorption, unit: str, step_seconds: int
-) -> list[Panel]:
-    """Return the figures; `both` is the curve with oracle and keepers cut off, amounts in units."""
-    asset = float(10**scene.market.asset_decimals)
-    blocks, all_of_them = [one.blocks for one in both], scene.keepers.count
-
-    def cut(*, oracle: bool, keepers: int) -> Sequence[Cut]:
-        return outage_curve(
-            scene, path, blocks, step_seconds=step_seconds, start=1, oracle=oracle, keepers=keepers
-        )
-
-    curves = {
-        "oracle and keepers": both,
-        "keepers": cut(oracle=False, keepers=all_of_them),
-        "oracle": cut(oracle=True, keepers=0),
-        "one keeper": cut(oracle=False, keepers=1),
-    }
+def panels(found: Found) -> list[Panel]:
+    """Return the figures of what the command found."""
+    scene, asset, unit = found.scene, found.asset, found.file.file.asset
     told = {
         name: [Cutoff(one.blocks, one.loss / asset, one.worst / asset) for one in curve]
-        for name, curve in curves.items()
+        for name, curve in found.curves.items()
     }
+    own = [
+        Missed(
+            one.cut.blocks, one.missed, one.missed_profit / asset, one.failed, one.burned / asset,
+            one.burned_again / asset,
+        )
+        for one in found.eclipses
+    ]  # fmt: skip
     return [
-        cascade(_timeline(scene, path, step_seconds)),
+        cascade(_timeline(scene, found.path, STEP)),
         outage(told, unit),
-        _depth(scene, bears, asset, unit),
+        eclipse(own, unit),
+        _depth(scene, found.bears, asset, unit),
         _zone(scene, asset, unit),
     ]
 

@@ -49,6 +49,11 @@ MADE_CUTOFFS = {
         system.Cutoff(blocks, 0.2 * blocks**1.5, 0.7 * blocks**1.5) for blocks in (0, 50, 150, 300)
     ],
 }
+MADE_MISSED = [
+    system.Missed(0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    system.Missed(50, 10.0, 40.0, 12.0, 6.0, 60.0),
+    system.Missed(300, 30.0, 90.0, 12.0, 6.0, 360.0),
+]
 _FALL = 1 - 0.3 * np.minimum(np.arange(1_440) / 60, 1)
 _SHARE = np.clip((1 - _FALL) * 2, 0, 1)
 MADE_TIMELINE = system.Timeline(
@@ -93,6 +98,7 @@ def every_panel() -> list[Panel]:
         losses.heat_map(MADE_GRID),
         losses.frontier(MADE_OPTIONS, MADE_OTHERS, 0.01),
         system.outage(MADE_CUTOFFS, "USDC"),
+        system.eclipse(MADE_MISSED, "USDC"),
         system.cascade(MADE_TIMELINE),
         system.pairs(isolated, crossed, "slots lost, number"),
         system.depth(MADE_SIZES, MADE_SIZES / (MADE_SIZES + 2e7), 1.2e6, "USDC"),

@@ -75,6 +75,53 @@ def outage(curves: Mapping[str, Sequence[Cutoff]], unit: str) -> Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """What an eclipse of some blocks costs the keeper itself, whole assets.
+
+    Calls and profit that it misses; calls that fail, their gas if sent once, and if every step.
+    """
+
+    blocks: int
+    calls: float
+    profit: float
+    failed: float
+    burned: float
+    burned_again: float
+
+
+def eclipse(own: Sequence[Missed], unit: str) -> Panel:
+    """Return what a frozen head costs the one keeper that sees it, by how long."""
+    if not own:
+        raise RiskError("there is no eclipse to draw; pass one at least")
+    ends, longest = [one.blocks for one in own], max(own, key=lambda one: one.blocks)
+    lines = (
+        ("profit missed", [one.profit for one in own], "$blue", "solid"),
+        ("gas, each failing call once", [one.burned for one in own], "$red", "dash"),
+        ("gas, again every step", [one.burned_again for one in own], "$red", "solid"),
+    )
+    return Panel(
+        "eclipse",
+        "What an eclipse costs the keeper",
+        f"One keeper's own account behind a frozen head: {longest.blocks:,} blocks cost it "
+        f"{longest.calls:,.0f} calls and {said(longest.profit)} {unit} of profit; the "
+        f"{longest.failed:,.0f} calls that it sends on that head fail.",
+        figure(
+            [line(name, ends, values, colour, dash) for name, values, colour, dash in lines],
+            along("eclipse, blocks", rangemode="tozero"),
+            along(f"missed or burned, {unit}", rangemode="tozero"),
+        ),
+        (
+            "blocks", "calls missed", f"profit missed, {unit}", "calls failed",
+            f"gas once, {unit}", f"gas every step, {unit}",
+        ),
+        tuple(
+            (one.blocks, *clean([one.calls, one.profit, one.failed, one.burned, one.burned_again]))
+            for one in own
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """One path [step]: relative prices and debt liquidated so far, a part of all of it.
 

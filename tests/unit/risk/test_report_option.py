@@ -57,7 +57,7 @@ def shown(page: str) -> set[str]:
         (allocation, ALLOCATE, {"margins", "account", "reach", "fan"}),
         (cross, CROSS, {"lost", "other-lost", "lender-loss", "fan"}),
         (trader, TRADER, {"fan", "passage", "stress"}),
-        (contagion, CONTAGION, {"cascade", "outage", "depth", "keepers"}),
+        (contagion, CONTAGION, {"cascade", "outage", "eclipse", "depth", "keepers"}),
     ],
     ids=["loss", "allocate", "cross", "trader", "contagion"],
 )

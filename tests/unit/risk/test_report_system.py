@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from ringfence.risk.errors import RiskError
-from ringfence.risk.report.system import Cutoff, Timeline, cascade, depth, outage, pairs
-from tests.support.risk_panels import MADE_CUTOFFS, MADE_TIMELINE
+from ringfence.risk.report.system import (
+    Cutoff,
+    Timeline,
+    cascade,
+    depth,
+    eclipse,
+    outage,
+    pairs,
+)
+from tests.support.risk_panels import MADE_CUTOFFS, MADE_MISSED, MADE_TIMELINE
 
 
 def test_outage__two_curves__mean_and_worst_of_each() -> None:
@@ -33,6 +41,20 @@ def test_outage__adds_nothing__says_so() -> None:
 def test_outage__no_curve__is_refused() -> None:
     with pytest.raises(RiskError, match="no outage"):
         outage({}, "USDC")
+
+
+def test_eclipse__made__profit_and_gas_of_the_one_keeper() -> None:
+    panel = eclipse(MADE_MISSED, "USDC")
+    profit, once, again = panel.figure["data"]
+    assert (profit["y"], once["y"], again["y"]) == ([0, 40, 90], [0, 6, 6], [0, 60, 360])
+    assert "300 blocks cost it 30 calls and 90 USDC of profit" in panel.caption
+    assert "the 12 calls that it sends on that head fail" in panel.caption
+    assert panel.rows[1] == (50, 10, 40, 12, 6, 60)
+
+
+def test_eclipse__none__is_refused() -> None:
+    with pytest.raises(RiskError, match="no eclipse"):
+        eclipse([], "USDC")
 
 
 def test_cascade__made_fall__four_lines_in_percent() -> None:
