@@ -1,4 +1,4 @@
-"""Playing a scenario on its stage: in each step feed, arbitrageur, traders, keeper."""
+"""Playing a scenario on its stage: in each step arbitrageur, feed, traders, keeper."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Play:
     def play_step(self, index: int) -> None:
         """Play one step: everything of it happens at one time."""
         time = index * self.path.step
-        self.move_market(index)
+        self.update_feeds(self.move_pool(index))
         self.open_positions(time)
         self.let_traders_act(index)
         keeper_on = not any(since <= time < until for since, until in self.keeper_off())
@@ -101,12 +101,15 @@ class Play:
             )
         )
 
-    def move_market(self, index: int) -> None:
-        """Bring time, feeds and pool to a step."""
+    def move_pool(self, index: int) -> Fraction:
+        """Bring time and pool to a step; return the market's price, which the feeds have not said.
+
+        In USDC per WETH.
+        """
         market = Fraction(self.path.prices[index])
         self.stage.engine.set_next_timestamp(self.start + index * self.path.step)
-        self.update_feeds(market)
         self.arbitrage(market)
+        return market
 
     def keeper_off(self) -> tuple[tuple[int, int], ...]:
         """Return the spans in which the keeper stands still, seconds."""

@@ -203,6 +203,22 @@ class SelfLiquidation(Table):
     leverage: Leverage = "max"
 
 
+class OracleLag(Table):
+    """Borrow all that the feed's old answer allows, between the market's move and the next answer.
+
+    With a `stake` of assets it buys collateral at the pool, once the feed overstates collateral by
+    `lag`, a part of what it says; it keeps what it borrows and walks away, or liquidates the
+    position itself as soon as it can, before any keeper.
+    """
+
+    attack: Literal["oracle lag"]
+    account: str
+    market: str
+    stake: Annotated[Number, Field(gt=0)]
+    lag: Number
+    then: Literal["walk away", "self-liquidation"] = "walk away"
+
+
 class ShareInflation(Table):
     """Lend one unit before the lenders do, send the vault a `gift`, and redeem once they are in."""
 
@@ -280,7 +296,7 @@ class Scenario(Table):
     positions: tuple[PositionTable, ...]
     keepers: tuple[NamedKeeper, ...] = ()
     attackers: tuple[
-        Annotated[SelfLiquidation | ShareInflation, Field(discriminator="attack")], ...
+        Annotated[SelfLiquidation | ShareInflation | OracleLag, Field(discriminator="attack")], ...
     ] = ()
 
     @model_validator(mode="after")

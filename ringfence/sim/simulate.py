@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ringfence.evm import Engine
+from ringfence.sim.agents.attacker import LagBorrower
 from ringfence.sim.meter import Meter
 from ringfence.sim.outcome import Outcome, Speed
 from ringfence.sim.play import ARBITRAGEUR, Progress
@@ -73,7 +74,8 @@ def simulate(
 
 def checks(simulation: Simulation) -> tuple[Check, ...]:
     """Return what must hold whatever the scenario, read from the chain at the end."""
-    return (*_conserved(simulation), _apart(simulation), _unprofitable(simulation))
+    found = [*_conserved(simulation), _apart(simulation), _unprofitable(simulation)]
+    return (*found, *(_bounded(one, simulation.scenario) for one in simulation.laggards))
 
 
 def _conserved(simulation: Simulation) -> list[Check]:
@@ -101,7 +103,7 @@ def _apart(simulation: Simulation) -> Check:
     wrong = []
     for venue in simulation.stage.venues.values():
         ids = {one.position_id for one in simulation.play.held if one.venue is venue}
-        ids |= {one.position_id for one in simulation.liquidators if one.venue is venue}
+        ids |= {one.position_id for one in simulation.borrowers if one.venue is venue}
         pledged = sum(venue.vault.position(one).collateral for one in ids)
         has = venue.collateral.balanceOf(venue.vault)
         cash = venue.vault.current_balance_sheet().cash
@@ -119,3 +121,15 @@ def _unprofitable(simulation: Simulation) -> Check:
     ]
     held = not any(one.paid for one in ends)
     return Check("attacks_unprofitable", held, "; ".join(told) or "no attacker")
+
+
+def _bounded(attacker: LagBorrower, scenario: Scenario) -> Check:
+    """Hold what the feed may lag, by its deviation and on this path, against what makes it pay."""
+    gap, deviation, worst = (
+        float(one) for one in (attacker.gap, scenario.feed.deviation, attacker.worst)
+    )
+    detail = (
+        f"the feed answers past {deviation:.1%} and was up to {worst:.2%} too good; to "
+        f"{attacker.table.then} pays past {gap:.1%}"
+    )
+    return Check("oracle_lag_within_gap", max(deviation, worst) < gap, detail)

@@ -1,7 +1,8 @@
 """A scenario on any engine, with everybody in it: lenders, traders, keepers, attackers.
 
-In each step: time, feeds and pool move; lenders act by their rules; positions open and traders act;
-attackers; then the keepers, whose older decisions land first, the highest gas price before others.
+In each step: time and pool move; who lives on a feed's lag acts; the feeds answer; lenders act by
+their rules; positions open and traders act; attackers; then the keepers, whose older decisions land
+first, the highest gas price before others.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from ringfence.evm import Engine
 from ringfence.evm.errors import Reverted
 from ringfence.keeper.act.plan import Batch
 from ringfence.math.balance_sheet import BalanceSheet, total_debt_up
-from ringfence.sim.agents.attacker import SelfLiquidator, ShareInflator
+from ringfence.sim.agents.attacker import LagBorrower, SelfLiquidator, ShareInflator
 from ringfence.sim.agents.keeper import KeeperAgent
 from ringfence.sim.agents.lender import LenderAgent
 from ringfence.sim.history import symbol_of
 from ringfence.sim.keeper import KEEPER
 from ringfence.sim.outcome import AttackEnd, Deed, LenderEnd, MarketEnd, Moment, PositionEnd, Sold
 from ringfence.sim.play import Play, Progress, fund_arbitrageur
-from ringfence.sim.scenario import Scenario, ShareInflation
+from ringfence.sim.scenario import OracleLag, Scenario, SelfLiquidation, ShareInflation
 from ringfence.sim.stage import Stage, Venue, build_stage, let_lenders_in
 
 LEAD = 300
@@ -49,7 +50,7 @@ class Simulation:
     lenders: Sequence[LenderAgent]
     keepers: Sequence[KeeperAgent]
     inflators: Sequence[ShareInflator]
-    liquidators: Sequence[SelfLiquidator]
+    borrowers: Sequence[SelfLiquidator | LagBorrower]
     moments: list[Moment] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     sold: list[Sold] = field(default_factory=list)
@@ -64,7 +65,10 @@ class Simulation:
     def play_step(self, index: int) -> None:
         """Play one step: everything of it happens at one time."""
         time = index * self.play.path.step
-        self.play.move_market(index)
+        market = self.play.move_pool(index)
+        for laggard in self.laggards:
+            self._let_attack(laggard, partial(laggard.see, time, market))
+        self.play.update_feeds(market)
         for lender in self.lenders:
             rule = lender.wanted(time)
             if rule is not None:
@@ -72,8 +76,8 @@ class Simulation:
         self.play.open_positions(time)
         deeds = len(self.deeds)
         self.play.let_traders_act(index)
-        for attacker in self.liquidators:
-            self._let_attack(attacker, time)
+        for attacker in self.borrowers:
+            self._let_attack(attacker, partial(attacker.act, time))
         self._keep(index, quiet=len(self.deeds) == deeds)
         self.moments.append(
             Moment(
@@ -103,11 +107,16 @@ class Simulation:
         time = self.stage.engine.timestamp - self.play.start
         self.deeds.append(Deed(time, who, what, venue.id, refused))
 
-    def _let_attack(self, attacker: SelfLiquidator, time: int) -> None:
+    @property
+    def laggards(self) -> Sequence[LagBorrower]:
+        """Those who live on a feed's lag."""
+        return [one for one in self.borrowers if isinstance(one, LagBorrower)]
+
+    def _let_attack(self, attacker: SelfLiquidator | LagBorrower, do: Callable[[], None]) -> None:
         """Let an attacker act, and note it where it did something."""
         before, refused = (attacker.opened, attacker.tried), None
         try:
-            attacker.act(time)
+            do()
         except Reverted as error:
             refused = error.reason
         if before != (attacker.opened, attacker.tried):
@@ -153,9 +162,7 @@ class Simulation:
         found = {}
         for venue in self.stage.venues.values():
             ids = [one.position_id for one in self.play.held if one.venue is venue]
-            ids += [
-                one.position_id for one in self.liquidators if one.opened and one.venue is venue
-            ]
+            ids += [one.position_id for one in self.borrowers if one.opened and one.venue is venue]
             views = self.stage.lens.positions(venue.vault, ids) if ids else []
             found[venue.id] = [
                 one for one, view in zip(ids, views, strict=True) if view.liquidatable
@@ -220,7 +227,7 @@ class Simulation:
     def attacks(self) -> tuple[AttackEnd, ...]:
         """Return what attackers earned."""
         inflated = [one.end() for one in self.inflators]
-        return (*inflated, *(one.end() for one in self.liquidators))
+        return (*inflated, *(one.end() for one in self.borrowers))
 
     def lender_ends(self) -> tuple[LenderEnd, ...]:
         """Return what lenders have."""
@@ -228,6 +235,14 @@ class Simulation:
             LenderEnd(one.table.account, one.venue.id, one.lent, one.withdrawn, one.claim())
             for one in self.lenders
         )
+
+
+def _borrower(
+    stage: Stage, table: SelfLiquidation | OracleLag, number: int
+) -> SelfLiquidator | LagBorrower:
+    if isinstance(table, OracleLag):
+        return LagBorrower(stage, table, number)
+    return SelfLiquidator(stage, table, number)
 
 
 def prepare(
@@ -264,8 +279,8 @@ def prepare(
         ],
         keepers=named,
         inflators=inflators,
-        liquidators=[
-            SelfLiquidator(stage, one, number)
+        borrowers=[
+            _borrower(stage, one, number)
             for number, one in enumerate(scenario.attackers)
             if not isinstance(one, ShareInflation)
         ],

@@ -31,7 +31,7 @@ step_seconds = 300
 csv = "prices.csv"
 
 [feed]
-deviation = 0 # every price is answered
+deviation = {deviation}
 heartbeat = 3600
 
 [pool]
@@ -86,7 +86,8 @@ def write(folder: Path, prices: Sequence[float], **parts: str) -> Path:
     (folder / "prices.csv").write_text("\n".join(["time,price", *rows]) + "\n")
     path = folder / "small.toml"
     nothing = dict.fromkeys(("keeper", "keepers", "rules", "attackers", "more"), "")
-    path.write_text(SMALL.format(**{**nothing, **parts}))
+    # Every price is answered.
+    path.write_text(SMALL.format(**{**nothing, "deviation": "0", **parts}))
     return path
 
 
@@ -159,7 +160,7 @@ def state_of(simulation: Simulation) -> dict[str, object]:
     }
     for name, venue in stage.venues.items():
         held = [one.position_id for one in simulation.play.held if one.venue is venue]
-        held += [one.position_id for one in simulation.liquidators if one.venue is venue]
+        held += [one.position_id for one in simulation.borrowers if one.venue is venue]
         slots = [*books_slots(), *map(position_slot_of, held)]
         state[f"{name} words"] = [stage.engine.storage_at(venue.vault, slot) for slot in slots]
         state[f"{name} price"] = tuple(venue.oracle.quote())

@@ -126,6 +126,98 @@ margin = 2
     assert outcome.held
 
 
+LAG = """
+[[attackers]]
+attack = "oracle lag"
+account = "laggard"
+market = "{market}"
+stake = {stake}
+lag = {lag}
+then = "{then}"
+"""
+CONSERVATIVE, SHORT = "weth-usdc-conservative", "usdc-weth-short"
+SHIPPED = "0.005"
+"""The deviation of ETH / USD on mainnet, and of the scenarios that are shipped."""
+
+
+def lagging(folder: Path, prices: list[float], deviation: str, **table: object) -> Outcome:
+    """A laggard among the others, 12 bp of lag enough for it to try."""
+    given = {"market": CONSERVATIVE, "stake": 10_000, "lag": 0.0012, "then": "walk away", **table}
+    return run(folder, prices, attackers=LAG.format(**given), deviation=deviation)
+
+
+def bounded(outcome: Outcome) -> bool:
+    [check] = [one for one in outcome.checks if one.name == "oracle_lag_within_gap"]
+    return check.held
+
+
+@pytest.mark.parametrize("then", ["walk away", "self-liquidation"])
+@pytest.mark.parametrize(("market", "stake", "up"), [(CONSERVATIVE, 10_000, -1), (SHORT, 5, 1)])
+def test_oracle_lag__shipped_deviation__does_not_pay(
+    tmp_path: Path, market: str, stake: int, up: int, then: str
+) -> None:
+    """Just within the deviation, where the feed is silent; later far past every trigger."""
+    prices = [2_000.0, 2_000 * (1 + up * 0.0049), 2_000 * (1 + up * 0.0055), 2_000 * (1 + up * 0.1)]
+    told = lagging(tmp_path, [*prices, prices[-1]], SHIPPED, market=market, stake=stake, then=then)
+    [attack] = told.attacks
+    assert attack.done == attack.tried > 0
+    # The pool's fee is what it pays; nothing else is worth more than it was.
+    assert -100 * 10**6 < attack.gain < 0
+    assert not attack.paid
+    assert bounded(told)
+    assert told.held
+
+
+@pytest.mark.parametrize(("market", "stake"), [(CONSERVATIVE, 10_000), (SHORT, 5)])
+def test_oracle_lag__deviation_wider_than_the_initial_ltvs_gap__pays_out_of_lenders_money(
+    tmp_path: Path, market: str, stake: int
+) -> None:
+    """An LTV of 0.80 on an answer that overstates collateral by 24 %: 0.80 / 0.76 is borrowed."""
+    after = 2_000 * 0.76 if market == CONSERVATIVE else 2_000 / 0.76
+    told = lagging(tmp_path, [2_000.0, after, after], "0.4", market=market, stake=stake, lag=0.22)
+    [attack] = told.attacks
+    assert (attack.tried, attack.done) == (1, 1)
+    staked = 10_000 if market == CONSERVATIVE else 5 * after
+    # It buys at a fee past the market, pays another, and moves the pool by as much.
+    kept = (1 - 0.0005) ** 3
+    assert attack.gain == pytest.approx((0.80 / 0.76 * kept - 1) * staked * 10**6, rel=0.01)
+    assert attack.paid
+    assert not bounded(told)
+    assert not told.held
+
+
+def test_oracle_lag__feed_answers_afterwards__lenders_lose_what_it_gained(tmp_path: Path) -> None:
+    """Reserve and keepers between them: the loss is the gain and what the liquidation costs."""
+    prices = [2_000.0, 1_520.0, 1_490.0, 1_490.0]
+    told = lagging(tmp_path, prices, "0.25", lag=0.22)
+    [attack] = told.attacks
+    [sold] = [one for one in told.liquidations if int(one.position, 16) % 2**96 == 10_000]
+    assert sold.loss > attack.gain > 0
+
+
+def test_oracle_lag__between_the_two_gaps__pays_only_who_liquidates_himself(tmp_path: Path) -> None:
+    """15 % of lag: past 1 - 0.80 * 1.077, short of 1 - 0.80."""
+    prices = [2_000.0, 1_700.0, 1_670.0, 1_670.0]
+    walks = lagging(tmp_path, prices, "0.16", lag=0.14)
+    sells = lagging(tmp_path, prices, "0.16", lag=0.14, then="self-liquidation")
+    assert [one.attacks[0].paid for one in (walks, sells)] == [False, True]
+    assert [bounded(one) for one in (walks, sells)] == [True, False]
+    assert sells.attacks[0].done == 2
+
+
+def test_oracle_lag__jump_within_a_step__is_a_lag_that_no_deviation_bounds(tmp_path: Path) -> None:
+    """The feed answers in the same step, after the pool has moved: between the two it is old."""
+    told = lagging(tmp_path, [2_000.0, 1_500.0, 1_500.0], SHIPPED, lag=0.22)
+    assert told.attacks[0].paid
+    assert told.steps[1].answer == 1_500 * 10**8
+    assert not bounded(told)
+
+
+def test_oracle_lag__less_than_it_waits_for__is_not_tried(tmp_path: Path) -> None:
+    told = lagging(tmp_path, [2_000.0, 1_995.0], SHIPPED, lag=0.0026)
+    assert (told.attacks[0].tried, told.attacks[0].gain) == (0, 0)
+
+
 def test_position__that_the_vault_refuses__is_noted_and_the_rest_goes_on(tmp_path: Path) -> None:
     more = """
 [[positions]]
