@@ -43,6 +43,14 @@ attack = "self-liquidation"
 account = "self-liquidator"
 market = "weth-usdc-conservative"
 margin = 2
+
+[[attackers]]
+attack = "oracle lag"
+account = "laggard"
+market = "weth-usdc-conservative"
+stake = 1_000
+lag = 0.05
+then = "self-liquidation"
 """,
 }
 
@@ -95,7 +103,8 @@ def test_simulation__on_both_engines__is_equal_to_the_wei_at_every_step(tmp_path
     ]
     assert (here.sold[0].market, here.sold[0].time) == (SHORT, here.moments[there.at + 1].time)
     assert {one.market for one in here.sold} == {LONG, SHORT}
-    [inflator, liquidator] = here.attacks()
+    [inflator, liquidator, laggard] = here.attacks()
+    assert laggard.done > 1
     assert inflator.gain < 0
     assert liquidator.done == liquidator.tried > 0
     assert liquidator.gain < 0 < liquidator.bonus < -liquidator.result
