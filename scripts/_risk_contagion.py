@@ -30,6 +30,7 @@ from ringfence.risk.contagion import (
     eclipse_curve,
     losses,
     outage_curve,
+    steps_of,
     sudden,
 )
 from ringfence.risk.coupled import Coupled, Keepers, Scene
@@ -122,7 +123,9 @@ def _find(asked: Asked, file: Market, scene: Scene) -> Found:
         raise RiskError(f"outages begin at minute {asked.begin}; pass one from 1 to {_DAY - 1}")
     path = sudden(asked.fall / 100, asked.over, _DAY)
     path = path if scene.market.falls else 1 / path
-    blocks, count = curve_blocks(asked.blocks), scene.keepers.count
+    # Of outages that take as many steps, the longest.
+    blocks = list({steps_of(one, STEP): one for one in curve_blocks(asked.blocks)}.values())
+    count = scene.keepers.count
 
     def cut(*, oracle: bool, keepers: int) -> list[Cut]:
         return outage_curve(
@@ -296,11 +299,13 @@ def _lead(found: Found, asked: Asked) -> tuple[str, str]:
     "short the asset.",
 )
 @click.option(
-    "--debt", type=float, help="The book's, whole assets; by default the market's debt cap."
+    "--debt",
+    type=click.FloatRange(0, min_open=True),
+    help="The book's, whole assets; by default the market's debt cap.",
 )
 @click.option(
     "--depth",
-    type=float,
+    type=click.FloatRange(0, min_open=True),
     help="The pool's collateral, whole tokens; by default worth 5 debt caps.",
 )
 @click.option(
@@ -318,9 +323,19 @@ def _lead(found: Found, asked: Asked) -> tuple[str, str]:
 @click.option(
     "--positions", default=10_000, show_default=True, type=click.IntRange(1), help="In the book."
 )
-@click.option("--reserve", default=0.0, show_default=True, help="The vault's, whole assets.")
 @click.option(
-    "--gas", default=0.5, show_default=True, help="Of a liquidation, in the feeds' currency."
+    "--reserve",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="The vault's, whole assets.",
+)
+@click.option(
+    "--gas",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Of a liquidation, in the feeds' currency.",
 )
 @click.option("--keepers", default=3, show_default=True, type=click.IntRange(1), help="All alike.")
 @click.option(

@@ -60,6 +60,12 @@ def test_contagion__json__cascade_and_outages_grow() -> None:
     assert own[-1]["failed"] > 0
 
 
+def test_contagion__keepers_at_their_capacity__one_eclipsed_costs_lenders() -> None:
+    costs = data(LONG, *FEW, "--capacity", "1", "--keepers", "2")["outage"]["one keeper"]
+    assert [one["blocks"] for one in costs] == [0, 4, 9, 18, 37, 75, 150, 300]
+    assert costs[0]["loss"] < costs[-1]["loss"]
+
+
 def test_contagion__no_sizes_given__book_owes_the_cap_and_the_pool_is_worth_five() -> None:
     found = data(LONG, "--positions", "200")
     assert found["debt"] == pytest.approx(18_000_000, rel=1e-12)
