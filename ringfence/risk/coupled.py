@@ -38,6 +38,10 @@ class Bound(NamedTuple):
     relative: float
     units: float
 
+    def allowed(self, amount: float, unit: float = 1.0) -> float:
+        """Return how far an amount may be off whose token has `unit` units to an asset unit."""
+        return self.relative * abs(amount) + self.units * unit
+
 
 SCENARIO = Bound(1e-9, 50.0)
 """Of every amount of a scenario from its begin, compared to the contracts' own course of it."""

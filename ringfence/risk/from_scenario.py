@@ -1,36 +1,41 @@
-"""A scenario's positions and path for the vectorised engine, left alone once they are open.
+"""A scenario's positions, books and pool for the vectorised engine, as they are once all is open.
 
 Opening goes through the router and its pool, so that is done in the in-process EVM; all after it is
 integers here: the feed's answers, the debt index by the mirror of accrual, the triggers. Where
 nobody acts they say of every position at every step whether the contract would let it be
-liquidated, exactly.
+liquidated, exactly. `ringfence.risk.played` goes on from there with keepers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from ringfence.deploy.local import TOKENS
+from ringfence.deploy.units import to_units
 from ringfence.evm import InProcessEngine, load
 from ringfence.math import accrual, balance_sheet
 from ringfence.math.balance_sheet import BalanceSheet
-from ringfence.math.position_slot import unpack
+from ringfence.math.position_slot import PositionSlot, unpack
 from ringfence.math.rates import KinkedRate
+from ringfence.math.uniswap import TICK_SPACINGS, range_around
 from ringfence.risk.arrays import Flags, Integers
 from ringfence.risk.book import Book, Positions
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
+from ringfence.risk.pool import Pool
 from ringfence.risk.trigger import trigger, triggers
 from ringfence.sim import feed
 from ringfence.sim.chronicle import books_slots
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.result import Check
 from ringfence.sim.scenario import Scenario, seconds
-from ringfence.sim.simulation import prepare
-from ringfence.sim.stage import Venue
+from ringfence.sim.simulation import Simulation, prepare
+from ringfence.sim.stage import Stage, Venue, account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +84,81 @@ class LeftAlone:
         return np.asarray(answers < trigger if self.market.falls else answers > trigger)
 
 
-def indices(sheet: BalanceSheet, venue: Venue, times: Sequence[int]) -> list[int]:
-    """Return a vault's debt index at later times, unix seconds, if nobody touches it."""
-    parameters = venue.vault.parameters()
-    curve = venue.vault.engine.at(parameters.rate_model, load("KinkedRate"))
-    rate = KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2())
-    factor, fallback = parameters.reserve_factor, parameters.fallback_rate
-    return [
-        accrual.preview(sheet, time, rate.borrow_rate, fallback, factor)[0].debt_index
-        for time in times
-    ]
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a vault's indices follow: its curve, the fallback rate, the reserve's share, 1e18."""
+
+    rate: KinkedRate
+    fallback: int
+    reserve_factor: int
+
+    def at(self, sheet: BalanceSheet, time: int) -> BalanceSheet:
+        """Return the books at a later time, unix seconds, if nobody touches them before."""
+        rate, fallback = self.rate.borrow_rate, self.fallback
+        return accrual.preview(sheet, time, rate, fallback, self.reserve_factor)[0]
 
 
-def from_scenario(scenario: Scenario, seed: int, folder: Path) -> dict[str, LeftAlone]:
-    """Return what a scenario's markets are after their positions opened, by the markets' ids.
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What a lender brought, asset units, and its shares."""
+
+    account: str
+    amount: int
+    shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedVault:
+    """One vault once its positions are open, by their order: ids, slots; its books at that time."""
+
+    market: RiskMarket
+    asset: str
+    ids: tuple[int, ...]
+    slots: tuple[PositionSlot, ...]
+    sheet: BalanceSheet
+    interest: Interest
+    lenders: tuple[Lent, ...]
+
+    def left_alone(
+        self,
+        slots: Sequence[PositionSlot],
+        sheet: BalanceSheet,
+        answers: Integers,
+        times: Sequence[int],
+    ) -> LeftAlone:
+        """Return its positions at some slots and books, if nobody acts at answers and times."""
+        growing = [self.interest.at(sheet, time).debt_index for time in times]
+        held = [slot.collateral for slot in slots], [slot.scaled_debt for slot in slots]
+        return LeftAlone(self.market, self.ids, Positions(*held, growing[0]), answers, growing)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A scenario at the end of its first step's openings; `start` in unix seconds.
+
+    `pool` sells WETH for USDC; `weth_first` says that WETH is its token 0. `held` has each
+    position's account, market, place in its vault and the second at which it was to open.
+    """
+
+    start: int
+    pool: Pool
+    weth_first: bool
+    vaults: dict[str, OpenedVault]
+    held: tuple[tuple[str, str, int, int], ...]
+
+
+def left_out(scenario: Scenario) -> tuple[str, ...]:
+    """Return what of a scenario only the bytecode plays, each in a few words."""
+    rules = sum(len(one.rules) for one in scenario.positions)
+    lending = sum(len(one.rules) for market in scenario.markets for one in market.lenders)
+    found = [f"{rules} rules of traders"] if rules else []
+    found += [f"{lending} rules of lenders"] if lending else []
+    found += [f"keeper {one.account}" for one in scenario.keepers]
+    return (*found, *(f"attacker {one.account}" for one in scenario.attackers))
+
+
+def open_scenario(scenario: Scenario, seed: int, folder: Path) -> Opened:
+    """Return a scenario once its positions are open, by the deployment and the bytecode.
 
     The deployment's record goes to `folder`. Raises RiskError for a position that opens later.
     """
@@ -103,32 +169,75 @@ def from_scenario(scenario: Scenario, seed: int, folder: Path) -> dict[str, Left
             raise RiskError(
                 f"position {number} opens at {one.at} h (limit: the first step); set its `at` to 0"
             )
-    engine = InProcessEngine(traced=False)
-    simulation = prepare(engine, quiet, seed, folder, keepers=False)
+    simulation = prepare(InProcessEngine(traced=False), quiet, seed, folder)
     simulation.play_step(0)
-    path = simulation.play.path
-    answers = np.array(feed.answers(quiet.feed, path.prices, step), np.int64)
-    times = [simulation.play.start + index * step for index in range(len(path.prices))]
-    found = {}
-    for name, venue in simulation.stage.venues.items():
-        ids = [one.position_id for one in simulation.play.held if one.venue is venue]
-        slots = [unpack(venue.vault.slot(one)) for one in ids]
-        words = (engine.storage_at(venue.vault, slot) for slot in books_slots())
-        sheet = balance_sheet.unpack(*words)
-        growing = indices(sheet, venue, times)
-        decimals = {"WETH": 18, "USDC": 6}
-        found[name] = LeftAlone(
-            market=RiskMarket.of(venue.market, decimals, falls=venue.side == "long"),
-            ids=ids,
-            positions=Positions(
-                [slot.collateral for slot in slots],
-                [slot.scaled_debt for slot in slots],
-                growing[0],
-            ),
-            answers=answers,
-            indices=growing,
+    vaults = {name: _vault(simulation, one) for name, one in simulation.stage.venues.items()}
+    held = tuple(
+        (
+            one.table.account,
+            one.venue.id,
+            vaults[one.venue.id].ids.index(one.position_id),
+            seconds(one.table.at),
         )
-    return found
+        for one in simulation.play.held
+    )
+    pool, first = _pool(simulation.stage)
+    return Opened(simulation.play.start, pool, first, vaults, held)
+
+
+def _pool(stage: Stage) -> tuple[Pool, bool]:
+    """Return the stage's pool, one range over all prices, and whether WETH is its token 0."""
+    pool, root = stage.pool, stage.pool.sqrt_price
+    ends = range_around(root, TICK_SPACINGS[pool.fee], Fraction(2**256))
+    first = pool.token_0.address == stage.weth.address
+    liquidity = int(pool.contract.liquidity())
+    return Pool.v3([(*ends, liquidity)], root, pool.fee, sells_0=first), first
+
+
+def _vault(simulation: Simulation, venue: Venue) -> OpenedVault:
+    vault = venue.vault
+    ids = tuple(one.position_id for one in simulation.play.held if one.venue is venue)
+    words = (vault.engine.storage_at(vault, slot) for slot in books_slots())
+    parameters = vault.parameters()
+    curve = vault.engine.at(parameters.rate_model, load("KinkedRate"))
+    decimals = {name: token.decimals for name, token in TOKENS.items()}
+    file = venue.market.file
+    [table] = [one for one in simulation.scenario.markets if one.id == venue.id]
+    return OpenedVault(
+        market=RiskMarket.of(venue.market, decimals, falls=venue.side == "long"),
+        asset=file.asset,
+        ids=ids,
+        slots=tuple(unpack(vault.slot(one)) for one in ids),
+        sheet=balance_sheet.unpack(*words),
+        interest=Interest(
+            KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2()),
+            parameters.fallback_rate,
+            parameters.reserve_factor,
+        ),
+        lenders=tuple(
+            Lent(
+                one.account,
+                to_units(one.amount, decimals[file.asset]),
+                int(vault.balanceOf(account_of(one.account))),
+            )
+            for one in table.lenders
+        ),
+    )
+
+
+def from_scenario(scenario: Scenario, seed: int, folder: Path) -> dict[str, LeftAlone]:
+    """Return what a scenario's markets are after their positions opened, by the markets' ids.
+
+    The deployment's record goes to `folder`. Raises RiskError for a position that opens later.
+    """
+    opened = open_scenario(scenario, seed, folder)
+    path = scenario.path.draw(seed)
+    answers = np.array(feed.answers(scenario.feed, path.prices, path.step), np.int64)
+    times = [opened.start + index * path.step for index in range(len(path.prices))]
+    return {
+        name: one.left_alone(one.slots, one.sheet, answers, times)
+        for name, one in opened.vaults.items()
+    }
 
 
 def agreement(outcome: Outcome, markets: dict[str, LeftAlone]) -> Check:

@@ -139,6 +139,32 @@ def run_paths(
 
 
 @njit
+def keep_once(
+    world: World,
+    terms: Terms,
+    collateral: Floats,
+    debt: Floats,
+    key: Floats,
+    roots: Floats,
+    liquidity: Floats,
+    place: Place,
+    price: float,
+    events: Floats,
+) -> tuple[Place, int]:
+    """Let keepers act at one price, at no other time; return the pool's place and the events.
+
+    The book is of what may be due, in order of risk; keys are above liquidation LTV times price.
+    """
+    size = len(collateral)
+    rows = np.empty((2, size, COLUMNS))
+    queue = Queue(collateral, debt, key, rows[0], rows[1], np.zeros(4, np.int64))
+    curve, totals = Curve(roots, liquidity.copy()), np.zeros(_COLUMNS)
+    many = world.capacity
+    place = _keep(world, terms, queue, curve, place, price, many, 0, totals, events)
+    return place, queue.marks[EVENTS]
+
+
+@njit
 def _run(
     world: World,
     terms: Terms,

@@ -7,9 +7,11 @@ with 8 decimals, times seconds since the first step. How long it took is told ap
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from ringfence.math.balance_sheet import BalanceSheet, reserve_down, total_debt_up
 from ringfence.sim.result import Check
 
 Json: TypeAlias = Any
@@ -40,7 +42,10 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """A liquidation: collateral units seized, asset units repaid, cut, lost, and earned."""
+    """A liquidation: collateral units seized, asset units repaid, cut, lost, and earned.
+
+    `socialised` is what of the loss the reserve could not take and lenders bear, asset units.
+    """
 
     time: int
     keeper: str
@@ -50,6 +55,7 @@ class Sold:
     repaid: int
     cut: int
     loss: int
+    socialised: int
     profit: int
     gas: int
 
@@ -72,7 +78,10 @@ class PositionEnd:
 
 @dataclass(frozen=True, slots=True)
 class MarketEnd:
-    """A vault's books at the end, asset units, indices 1e18; and what its liquidations moved."""
+    """A vault's books at the end, asset units, indices 1e18; and what its liquidations moved.
+
+    Of the `loss` lenders bear `lender_loss`, the reserve took the rest.
+    """
 
     id: str
     asset: str
@@ -81,10 +90,31 @@ class MarketEnd:
     shares: int
     debt_index: int
     supply_index: int
+    reserve: int
     liquidations: int
     repaid: int
     cut: int
     loss: int
+    lender_loss: int
+
+    @classmethod
+    def of(cls, name: str, asset: str, sheet: BalanceSheet, sold: Sequence[Sold]) -> MarketEnd:
+        """Return the end of a vault from its books at that time and its liquidations."""
+        return cls(
+            id=name,
+            asset=asset,
+            cash=sheet.cash,
+            debt=total_debt_up(sheet),
+            shares=sheet.total_shares,
+            debt_index=sheet.debt_index,
+            supply_index=sheet.supply_index,
+            reserve=reserve_down(sheet),
+            liquidations=len(sold),
+            repaid=sum(one.repaid for one in sold),
+            cut=sum(one.cut for one in sold),
+            loss=sum(one.loss for one in sold),
+            lender_loss=sum(one.socialised for one in sold),
+        )
 
 
 @dataclass(frozen=True, slots=True)

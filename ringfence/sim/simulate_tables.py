@@ -7,16 +7,16 @@ from decimal import Decimal
 
 from rich.table import Table
 
+from ringfence.deploy.local import TOKENS
 from ringfence.sim.outcome import MarketEnd, Outcome, Speed
 
-_PLACES = {"WETH": (18, 4), "USDC": (6, 2)}
+_PLACES = {"WETH": 4, "USDC": 2}
 _HOUR = 3_600
 
 
 def _amount(symbol: str, units: int, *, sign: bool = False) -> str:
-    decimals, places = _PLACES[symbol]
-    whole = Decimal(units).scaleb(-decimals)
-    return f"{whole:{'+' if sign else ''},.{places}f}"
+    whole = Decimal(units).scaleb(-TOKENS[symbol].decimals)
+    return f"{whole:{'+' if sign else ''},.{_PLACES[symbol]}f}"
 
 
 def _table(title: str, left: tuple[str, ...], right: tuple[str, ...] = ()) -> Table:
@@ -62,12 +62,12 @@ def markets_table(outcome: Outcome) -> Table:
     table = _table(
         "Markets",
         ("market", "in"),
-        ("cash", "debt", "liquidations", "repaid", "cut to reserve", "loss"),
+        ("cash", "debt", "reserve", "liquidations", "repaid", "loss", "of it lenders'"),
     )
     for one in outcome.markets:
-        amounts = [one.cash, one.debt, one.repaid, one.cut, one.loss]
-        cash, debt, *moved = (_amount(one.asset, units) for units in amounts)
-        table.add_row(one.id, one.asset, cash, debt, str(one.liquidations), *moved)
+        amounts = [one.cash, one.debt, one.reserve, one.repaid, one.loss, one.lender_loss]
+        *books, repaid, loss, borne = (_amount(one.asset, units) for units in amounts)
+        table.add_row(one.id, one.asset, *books, str(one.liquidations), repaid, loss, borne)
     return table
 
 
@@ -128,6 +128,8 @@ def checks_table(outcome: Outcome) -> Table:
 
 def speed_line(speed: Speed) -> str:
     """Return how fast it went and where the time went, in a sentence."""
+    if not speed.transactions:
+        return f"{speed.engine}: {speed.playing:.2f} s; opened in {speed.staging:.1f} s"
     rest = speed.playing - speed.in_transactions - speed.in_calls
     return (
         f"{speed.engine}: {speed.transactions:,} transactions and {speed.calls:,} calls in "

@@ -15,7 +15,7 @@ from pathlib import Path
 from ringfence.evm import Engine
 from ringfence.evm.errors import Reverted
 from ringfence.keeper.act.plan import Batch
-from ringfence.math.balance_sheet import BalanceSheet, total_debt_up
+from ringfence.math.balance_sheet import BalanceSheet
 from ringfence.sim.agents.attacker import LagBorrower, SelfLiquidator, ShareInflator
 from ringfence.sim.agents.keeper import KeeperAgent
 from ringfence.sim.agents.lender import LenderAgent
@@ -207,21 +207,8 @@ class Simulation:
         for venue in self.stage.venues.values():
             sheet = BalanceSheet(*venue.vault.current_balance_sheet())
             sold = [one for one in self.sold if one.market == venue.id]
-            found.append(
-                MarketEnd(
-                    id=venue.id,
-                    asset=symbol_of(self.stage, venue.asset.address),
-                    cash=sheet.cash,
-                    debt=total_debt_up(sheet),
-                    shares=sheet.total_shares,
-                    debt_index=sheet.debt_index,
-                    supply_index=sheet.supply_index,
-                    liquidations=len(sold),
-                    repaid=sum(one.repaid for one in sold),
-                    cut=sum(one.cut for one in sold),
-                    loss=sum(one.loss for one in sold),
-                )
-            )
+            symbol = symbol_of(self.stage, venue.asset.address)
+            found.append(MarketEnd.of(venue.id, symbol, sheet, sold))
         return tuple(found)
 
     def attacks(self) -> tuple[AttackEnd, ...]:

@@ -28,7 +28,7 @@ from ringfence.deploy import (
     make_plan,
     source_commit,
 )
-from ringfence.deploy.local import UNISWAP_KEY, feed_key, token_key
+from ringfence.deploy.local import TOKENS, UNISWAP_KEY, feed_key, token_key
 from ringfence.deploy.steps import FACTORY
 from ringfence.deploy.units import to_units
 from ringfence.errors import RingfenceError
@@ -104,7 +104,7 @@ class Stage:
 
     def decimals(self, token: Contract) -> int:
         """Return a token's decimal places."""
-        return 18 if token.address == self.weth.address else 6
+        return TOKENS["WETH" if token.address == self.weth.address else "USDC"].decimals
 
     def fund(self, account: str, token: Contract, amount: int) -> None:
         """Give an account tokens; the ether behind WETH comes from nowhere."""

@@ -20,6 +20,7 @@ from ringfence.keeper.act.plan import Batch, plan, wanted
 from ringfence.keeper.act.policy import Policy
 from ringfence.keeper.act.quotes import given
 from ringfence.keeper.act.sale import Route, Sales
+from ringfence.math.balance_sheet import BalanceSheet, claims_lost_up
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.math.uniswap import PoolState
 from ringfence.sim.history import risk_of, symbol_of
@@ -149,6 +150,7 @@ class KeeperAgent:
         [target] = batch.targets
         venues = self.stage.venues.values()
         venue = next(one for one in venues if address_bytes(one.vault) == batch.market.vault)
+        before = BalanceSheet(*venue.vault.current_balance_sheet())
         try:
             told = venue.vault.preview_liquidation(target.position_id, target.max_repay)
         except Reverted:
@@ -174,6 +176,7 @@ class KeeperAgent:
             repaid=told.repaid,
             cut=told.cut,
             loss=told.loss,
+            socialised=claims_lost_up(before, venue.vault.current_balance_sheet().supply_index),
             profit=profit,
             gas=receipt.gas_used,
         )
