@@ -1,59 +1,26 @@
-"""Play a scenario with everybody in it, in this process or on anvil: `ape run simulate`."""
+"""Play a scenario on the bytecode, here or on anvil, or without it: `ape run simulate`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ringfence.evm import Engine, InProcessEngine
-from ringfence.evm.anvil import launch
-from ringfence.sim.outcome import Outcome, Speed, to_json
+from ringfence.evm import Engine
+from ringfence.sim.outcome import Outcome, Speed
 from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
 from ringfence.sim.simulate import simulate
-from ringfence.sim.simulate_tables import (
-    attacks_table,
-    checks_table,
-    keepers_table,
-    lenders_table,
-    markets_table,
-    positions_table,
-    speed_line,
-)
 from scripts._node import one_line_errors
-
-WIDTH = 150
-
-
-@contextmanager
-def _engine(name: str) -> Iterator[Engine]:
-    if name == "anvil":
-        with launch() as engine:
-            yield engine
-    else:
-        yield InProcessEngine(traced=False)
+from scripts._simulate_show import bar, engine_of, show, summary, write
 
 
 def _play(
     engine: Engine, scenario: Scenario, file: Path, seed: int, folder: Path, *, passive: bool
 ) -> tuple[Outcome, Speed]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("starting", total=None, note="")
+    with bar() as (say, tick):
         return simulate(
             engine,
             scenario,
@@ -62,33 +29,9 @@ def _play(
             seed=seed,
             folder=folder,
             passive=passive,
-            say=lambda what: bar.update(task, description=what),
-            tick=lambda done, total, note: bar.update(task, completed=done, total=total, note=note),
+            say=say,
+            tick=tick,
         )
-
-
-def _show(outcome: Outcome, speed: Speed) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    tables = [positions_table(outcome), markets_table(outcome), lenders_table(outcome)]
-    tables += [keepers_table(outcome)] if outcome.keepers else []
-    tables += [attacks_table(outcome)] if outcome.attacks else []
-    console.print(*tables, checks_table(outcome))
-    console.print(
-        f"{outcome.title}, seed {outcome.seed}, {len(outcome.steps)} steps; "
-        f"scenario sha256 {outcome.sha256}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(speed_line(speed), highlight=False, soft_wrap=True)
-
-
-def _write(outcome: Outcome, speed: Speed, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "result.json").write_text(to_json(outcome), encoding="utf-8")
-    told = {**outcome.summary(), "speed": asdict(speed)}
-    (out / "summary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 @click.command()
@@ -98,16 +41,25 @@ def _write(outcome: Outcome, speed: Speed, out: Path) -> None:
 @click.option(
     "--engine",
     "engine_name",
-    type=click.Choice(["in-process", "anvil"]),
+    type=click.Choice(["in-process", "anvil", "vectorised"]),
     default="in-process",
     show_default=True,
-    help="Where the bytecode runs.",
+    help="Where the bytecode runs, or without it.",
 )
 @click.option("--seed", type=click.IntRange(0), help="In place of the scenario's own.")
 @click.option(
     "--passive",
     is_flag=True,
     help="Let nobody act after the openings; compared with the vectorised engine.",
+)
+@click.option("--compare", is_flag=True, help="Play it on the bytecode and vectorised; compare.")
+@click.option("--runs", type=click.IntRange(2), help="Play so many seeds, vectorised.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Processes for --runs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option(
@@ -121,25 +73,45 @@ def cli(
     engine_name: str,
     seed: int | None,
     passive: bool,
+    compare: bool,
+    runs: int | None,
+    workers: int,
     as_json: bool,
     out: Path | None,
 ) -> None:
-    """Play a scenario on the real bytecode; exit with 0 only if every check held."""
+    """Play a scenario on the bytecode or vectorised; exit with 0 only if every check held."""
     scenario = load_scenario(scenario_file)
     chosen = scenario.seed if seed is None else seed
-    with TemporaryDirectory() as folder, _engine(engine_name) as engine:
+    if passive + compare + (runs is not None) > 1:
+        raise click.UsageError("--passive, --compare and --runs are three things; choose one")
+    if engine_name == "vectorised" and passive:
+        raise click.UsageError("--passive plays the bytecode and compares; leave --engine out")
+    if runs is not None and engine_name != "vectorised":
+        raise click.UsageError("--runs is for --engine vectorised; add that")
+    if compare or engine_name == "vectorised":
+        # The vectorised engine takes seconds to import.
+        from scripts import _simulate_vectorised as vectorised
+
+        asked = vectorised.Asked(scenario_file, scenario, chosen, as_json, out)
+        if runs is not None:
+            vectorised.play_runs(asked, runs, workers)
+        elif compare:
+            vectorised.compare(asked, engine_name)
+        else:
+            vectorised.play(asked)
+        return
+    with TemporaryDirectory() as folder, engine_of(engine_name) as engine:
         outcome, speed = _play(
             engine, scenario, scenario_file, chosen, out or Path(folder), passive=passive
         )
         if passive:
-            # The vectorised engine takes seconds to import.
             from ringfence.risk.from_scenario import from_scenario, with_agreement
 
             outcome = with_agreement(outcome, from_scenario(scenario, chosen, Path(folder)))
     if out is not None:
-        _write(outcome, speed, out)
+        write(outcome, summary(outcome, speed), out)
     if as_json:
-        click.echo(json.dumps({**outcome.summary(), "speed": asdict(speed)}, indent=2))
+        click.echo(json.dumps(summary(outcome, speed), indent=2))
     else:
-        _show(outcome, speed)
+        show(outcome, speed)
     sys.exit(0 if outcome.held else 1)

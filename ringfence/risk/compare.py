@@ -2,15 +2,18 @@
 
 Integers must be equal: the feed's answers, which positions are liquidatable at each step, which
 ones are liquidated at it and in what order. Amounts and the pool's price, where the engine has
-floats, must be within SCENARIO of the bytecode's; what a sale earned is of two tokens, so that its
-units are the coarser one's. Gas is not compared: the engine has the keeper's estimate.
+floats, must be within SCENARIO of the bytecode's. A liquidation's units are those of the coarser of
+its two tokens: what it repays follows from what the pool takes, and what it earns too. Gas is not
+compared: the engine has the keeper's estimate.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import inf
 
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.risk.coupled import SCENARIO
@@ -23,7 +26,7 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class StepCompared:
-    """One step on both engines, the bytecode's before the other's; positions by account and market.
+    """One step on both engines, the bytecode's before the other's; positions by their accounts.
 
     `amounts` is how far the furthest amount of its liquidations is off, `pool` the pool's price:
     parts of what SCENARIO allows.
@@ -98,7 +101,7 @@ class Compared:
 
 def compare(bytecode: Outcome, vectorised: Outcome, markets: Mapping[str, RiskMarket]) -> Compared:
     """Compare two plays of one scenario with as many steps."""
-    names = {(one.market, one.id): f"{one.account} in {one.market}" for one in bytecode.positions}
+    names = _names(bytecode)
     due = [_due(outcome, names) for outcome in (bytecode, vectorised)]
     found = []
     for step, (one, other) in enumerate(zip(bytecode.steps, vectorised.steps, strict=True)):
@@ -122,6 +125,18 @@ def compare(bytecode: Outcome, vectorised: Outcome, markets: Mapping[str, RiskMa
     return Compared(tuple(found), _ends(bytecode, vectorised, units))
 
 
+def _names(outcome: Outcome) -> dict[tuple[str, str], str]:
+    """Return what positions are called: by the account, and its number where it has several."""
+    held = Counter(one.account for one in outcome.positions)
+    seen: Counter[str] = Counter()
+    found = {}
+    for one in outcome.positions:
+        seen[one.account] += 1
+        several = f" #{seen[one.account]}" if held[one.account] > 1 else ""
+        found[one.market, one.id] = f"{one.account}{several}"
+    return found
+
+
 def _due(outcome: Outcome, names: Mapping[tuple[str, str], str]) -> dict[int, Names]:
     """Return which positions are liquidatable, by the steps at which any is."""
     found: dict[int, Names] = {}
@@ -134,19 +149,12 @@ def _due(outcome: Outcome, names: Mapping[tuple[str, str], str]) -> dict[int, Na
 def _off(one: Sold | None, other: Sold | None, units: Mapping[str, float]) -> float:
     """Return how far a liquidation's amounts are off; infinite where the other has none."""
     if one is None or other is None or one.position != other.position:
-        return float("inf")
-    pairs = (
-        (one.repaid, other.repaid),
-        (one.cut, other.cut),
-        (one.loss, other.loss),
-        (one.socialised, other.socialised),
-    )
+        return inf
     unit = units[one.market]
-    seized, profit = (
-        _part(one.seized, other.seized, unit),
-        _part(one.profit, other.profit, max(1.0, 1 / unit)),
-    )
-    return max(seized, profit, *(_part(*pair) for pair in pairs))
+    amounts = ("repaid", "cut", "loss", "socialised", "profit")
+    pairs = ((getattr(one, what), getattr(other, what)) for what in amounts)
+    seized = _part(one.seized, other.seized, max(1.0, unit))
+    return max(seized, *(_part(*pair, max(1.0, 1 / unit)) for pair in pairs))
 
 
 def _part(exact: int, found: int, unit: float = 1.0) -> float:
@@ -155,21 +163,20 @@ def _part(exact: int, found: int, unit: float = 1.0) -> float:
 
 def _ends(bytecode: Outcome, vectorised: Outcome, units: Mapping[str, float]) -> dict[str, float]:
     """Return how far positions, books, lenders' claims and the keeper's profit are off."""
-    found = {}
+    found, names = {}, _names(bytecode)
     for one, other in zip(bytecode.positions, vectorised.positions, strict=True):
-        name = f"{one.account} in {one.market}"
-        held = _part(one.collateral, other.collateral, units[one.market])
-        same = (one.id, one.status, one.liquidations) == (
-            other.id,
-            other.status,
-            other.liquidations,
-        )
-        found[name] = max(held, _part(one.debt, other.debt)) if same else float("inf")
+        unit = units[one.market]
+        ends = [(each.id, each.status, each.liquidations) for each in (one, other)]
+        held = _part(one.collateral, other.collateral, max(1.0, unit))
+        owed = _part(one.debt, other.debt, max(1.0, 1 / unit))
+        found[names[one.market, one.id]] = max(held, owed) if ends[0] == ends[1] else inf
     for market, its in zip(bytecode.markets, vectorised.markets, strict=True):
+        unit = max(1.0, 1 / units[market.id])
         for what in ("cash", "debt", "reserve", "repaid", "cut", "loss", "lender_loss"):
-            found[f"{what} of {market.id}"] = _part(getattr(market, what), getattr(its, what))
+            found[f"{what} of {market.id}"] = _part(getattr(market, what), getattr(its, what), unit)
     for lender, claims in zip(bytecode.lenders, vectorised.lenders, strict=True):
-        found[f"{lender.account} in {lender.market}"] = _part(lender.claim, claims.claim)
+        unit = max(1.0, 1 / units[lender.market])
+        found[f"{lender.account} in {lender.market}"] = _part(lender.claim, claims.claim, unit)
     coarse = max(1.0, *(1 / unit for unit in units.values()))
     for keeper, twin in zip(bytecode.keepers, vectorised.keepers, strict=True):
         found[f"USDC of {keeper.account}"] = _part(keeper.usdc, twin.usdc)

@@ -1,10 +1,13 @@
-"""Two engines' plays of one scenario as a table for the terminal."""
+"""Two engines' plays of one scenario, and many plays of it, as tables for the terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from rich.table import Table
 
 from ringfence.risk.compare import Compared, StepCompared
+from ringfence.risk.scenario_runs import Figure
 
 _HOUR = 3_600
 
@@ -22,6 +25,19 @@ def compared_table(compared: Compared) -> Table:
     rest = len(compared.steps) - len(told)
     pool = max((one.pool for one in compared.steps if one not in told), default=0.0)
     table.add_row(f"{rest} more", "", "", "none", "none", "equal", "-", f"{pool:.1e}")
+    return table
+
+
+def runs_table(figures: Iterable[Figure]) -> Table:
+    """Return one row a figure of many runs."""
+    table = Table(title="Runs: counts; USDC, WETH at a run's last answer", title_justify="left")
+    table.add_column("of a run")
+    for name in ("mean", "95 % interval", "worst", "its seed"):
+        table.add_column(name, justify="right")
+    for one in figures:
+        low, high = f"{one.mean.low:,.2f}", f"{one.mean.high:,.2f}"
+        told = f"{one.mean.value:,.2f}", f"{low} to {high}", f"{one.worst:,.2f}"
+        table.add_row(one.name, *told, str(one.worst_seed))
     return table
 
 
