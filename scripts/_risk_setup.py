@@ -32,9 +32,56 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+_LENGTH = (
+    click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True),
+    click.option(
+        "--step", type=click.IntRange(1), default=60, show_default=True, help="Seconds a step."
+    ),
+)
+_SEED = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+_DELAY = click.option(
+    "--delay",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Steps that keepers are late.",
+)
+_RUN = (
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        default=2,
+        show_default=True,
+        help="Processes on this machine.",
+    ),
+    click.option("--scheduler", help="Instead, a Dask scheduler, as tcp://127.0.0.1:8786."),
+    click.option(
+        "--cache", type=click.Path(path_type=Path), help="Directory that keeps finished work."
+    ),
+    click.option(
+        "--chain",
+        type=click.Path(path_type=Path),
+        default=Path("markets/chains/1.toml"),
+        show_default=True,
+        help="Chain file that knows the tokens.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def _with(command: Command, *options: Command) -> Command:
+    return reduce(lambda to, option: option(to), reversed(options), command)
+
+
+def running(command: Command) -> Command:
+    """Add the options of a command that draws paths of laws of its own."""
+    return _with(command, *_LENGTH, _SEED, _DELAY, *_RUN)
+
+
 def common(command: Command) -> Command:
-    """Add the options of a command that draws paths."""
-    options = (
+    """Add the options of a command that draws paths of one law."""
+    return _with(
+        command,
         click.option(
             "--model",
             "model",
@@ -42,12 +89,7 @@ def common(command: Command) -> Command:
             show_default=True,
             help="Prices' law, as gbm:volatility=0.9.",
         ),
-        click.option(
-            "--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True
-        ),
-        click.option(
-            "--step", type=click.IntRange(1), default=60, show_default=True, help="Seconds a step."
-        ),
+        *_LENGTH,
         click.option(
             "--paths",
             type=click.IntRange(1),
@@ -58,14 +100,8 @@ def common(command: Command) -> Command:
         click.option(
             "--batch", type=click.IntRange(1), default=500, show_default=True, help="Paths a task."
         ),
-        click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
-        click.option(
-            "--delay",
-            type=click.IntRange(0),
-            default=5,
-            show_default=True,
-            help="Steps that keepers are late.",
-        ),
+        _SEED,
+        _DELAY,
         click.option(
             "--discount",
             type=float,
@@ -73,27 +109,8 @@ def common(command: Command) -> Command:
             show_default=True,
             help="Part below the price that they sell at.",
         ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            default=2,
-            show_default=True,
-            help="Processes on this machine.",
-        ),
-        click.option("--scheduler", help="Instead, a Dask scheduler, as tcp://127.0.0.1:8786."),
-        click.option(
-            "--cache", type=click.Path(path_type=Path), help="Directory that keeps finished work."
-        ),
-        click.option(
-            "--chain",
-            type=click.Path(path_type=Path),
-            default=Path("markets/chains/1.toml"),
-            show_default=True,
-            help="Chain file that knows the tokens.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        *_RUN,
     )
-    return reduce(lambda to, option: option(to), reversed(options), command)
 
 
 def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMarket]:

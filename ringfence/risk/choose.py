@@ -2,37 +2,46 @@
 
 The budget is a share of the debt. A choice is inside it where the upper end of the interval of
 lenders' ES 99 is, under every price law by itself: none is averaged with another. For each bonus
-the largest LTV on a grid is found by bisection, law by law on its own paths, and the smallest over
-the laws is the choice's; so is the debt cap. `ringfence.risk.judge` says what is judged and how.
+the largest LTV on a grid is found by bisection, law by law, and the smallest over the laws is what
+is confirmed: on fresh paths, as all that is told of a choice, and half a per cent lower on fresh
+ones again where it fails. `ringfence.risk.judge` says what is judged and how, `ringfence.risk.caps`
+how large a cap a confirmed choice bears.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.arrays import Floats
+from ringfence.risk.caps import CAPS, Sales, Size, sizes
 from ringfence.risk.errors import RiskError
-from ringfence.risk.judge import LEAST_LTV, LTV_STEP, Drawn, Judge, Law, Setting, largest
+from ringfence.risk.judge import (
+    LEAST_LTV,
+    LTV_STEP,
+    Bench,
+    Drawn,
+    Judge,
+    Setting,
+    largest,
+    row_of,
+    worst_of,
+)
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.tail import Estimate
 from ringfence.risk.work import Result, Task
 
-CAP_STEPS = 4
-CAPS = tuple(2 ** (power / CAP_STEPS) for power in range(-2 * CAP_STEPS, 3 * CAP_STEPS + 1))
-"""Debt caps that are tried, times the one asked for."""
 CONTRACT = "contract"
 
 
 def _search(given: Mapping[str, Any], rng: Generator) -> Result:
     """Return one law's largest LTVs [bonus, budget], 1e18, 0 where none; the least upper ends."""
-    setting: Setting = given["setting"]
-    judge = Judge(setting, Drawn.of(setting, given["law"], rng))
+    judge = Judge(given["setting"], Drawn.asked(given, rng))
     rows = [_largest_ltvs(judge, bonus, given["budgets"]) for bonus in given["bonuses"]]
     return {
         "ltv": np.array([ltvs for ltvs, _ in rows]), "least": np.array([least for _, least in rows])
@@ -55,28 +64,10 @@ def _largest_ltvs(judge: Judge, bonus: int, budgets: Sequence[float]) -> tuple[l
 
 
 def _confirm(given: Mapping[str, Any], rng: Generator) -> Result:
-    """Return one law's ES 99 at each market [market, (value, low, high)] and the cap it bears.
-
-    The caps are indices of CAPS at the budget, -1 where none will do or is asked for.
-    """
-    setting: Setting = given["setting"]
-    judge = Judge(setting, Drawn.of(setting, given["law"], rng))
-    found = [judge.es(market, setting.cap) for market, _ in given["markets"]]
-    caps = [
-        _largest_cap(judge, market, given["budget"]) if sized else -1
-        for market, sized in given["markets"]
-    ]
-    return {
-        "es": np.array([(one.value, one.low, one.high) for one in found]),
-        "cap": np.array(caps),
-    }
-
-
-def _largest_cap(judge: Judge, market: RiskMarket, budget: float) -> int:
-    return largest(
-        len(CAPS),
-        lambda index: judge.es(market, CAPS[index] * judge.setting.cap).high <= budget,
-    )
+    """Return one law's ES 99 at each market, at the cap asked for, [market, 3]."""
+    judge = Judge(given["setting"], Drawn.asked(given, rng))
+    found = [judge.es(market, judge.setting.cap) for market in given["markets"]]
+    return {"es": np.array([row_of(one) for one in found])}
 
 
 SEARCH = Task("choose-search", _search)
@@ -85,23 +76,22 @@ CONFIRM = Task("choose-confirm", _confirm)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Parameters and what becomes of them, shares of the debt.
+    """Parameters and what becomes of them on fresh paths, shares of the debt.
 
-    es: lenders' ES 99 by price law at the cap that was asked for; cap: the largest of CAPS, in
-    whole assets, that is inside the budget, 0 where none is and where none was looked for; binds:
-    the law that forbids the next liquidation LTV, or CONTRACT.
+    es: lenders' ES 99 by price law at the cap that was asked for; binds: the law that forbids the
+    next liquidation LTV, or CONTRACT; size: the cap that it bears, None where none was looked for.
     """
 
     market: RiskMarket
     budget: float
-    es: Mapping[str, Estimate]
-    cap: float
     binds: str
+    es: Mapping[str, Estimate] = field(default_factory=dict)
+    size: Size | None = None
 
     @property
     def worst(self) -> str:
         """The law whose interval ends highest."""
-        return max(self.es, key=lambda law: self.es[law].high)
+        return worst_of(self.es)
 
     @property
     def used(self) -> float:
@@ -114,6 +104,11 @@ class Choice:
         return self.used <= self.budget
 
     @property
+    def cap(self) -> float:
+        """The debt cap, whole assets; 0 where none that was tried is inside the budget."""
+        return self.size.cap if self.size and self.size.used <= self.budget else 0.0
+
+    @property
     def leverage(self) -> float:
         """The most that a position can be opened with: value over capital."""
         return 1 / (1 - self.market.initial_ltv / WAD)
@@ -121,7 +116,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A choice for each bonus that has one, the best of them, the frontier, the market's own."""
+    """A choice for each bonus that has one, the frontier, and the market's own."""
 
     by_bonus: Sequence[Choice]
     frontier: Sequence[Choice]
@@ -129,27 +124,36 @@ class Choices:
 
     @property
     def best(self) -> Choice:
-        """The largest liquidation LTV, of equal ones that which bears the largest cap."""
-        return max(self.by_bonus, key=lambda one: (one.market.risk.liquidation_ltv, one.cap))
-
-
-Work = Callable[[Task, Sequence[Mapping[str, object]]], Iterable[Result]]
+        """The largest liquidation LTV that bears a cap, of equal ones that which bears most."""
+        sized = [one for one in self.by_bonus if one.cap]
+        return max(sized, key=lambda one: (one.market.risk.liquidation_ltv, one.cap))
 
 
 def choose(
-    setting: Setting,
-    laws: Mapping[str, Law],
-    bonuses: Sequence[int],
-    budget: float,
-    others: Sequence[float],
-    work: Work,
+    bench: Bench, sales: Sales, bonuses: Sequence[int], budget: float, others: Sequence[float]
 ) -> Choices:
-    """Return the choices inside a budget, and the frontier over it and `others`.
+    """Return the choices inside a budget, and the frontier over it and what of `others` is below 1.
 
-    `work` runs a task on inputs, one a law, and gives the law at an index the same paths each time.
     Raises RiskError for a budget that nothing is inside.
     """
-    budgets = sorted({budget, *others})
+    budgets = sorted({budget, *(one for one in others if one < 1)})
+    _check(bench.setting, bonuses, budgets)
+    wanted = _searched(bench, bonuses, budget, budgets)
+    own = Choice(bench.setting.market, budget, "")
+    *choices, own = _confirmed(bench, wanted, own)
+    by_bonus = [one for one in choices if one.budget == budget]
+    sized = sizes(bench, sales, [one.market for one in (*by_bonus, own)], budget)
+    *by_bonus, own = (
+        replace(one, size=size) for one, size in zip((*by_bonus, own), sized, strict=True)
+    )
+    found = Choices(by_bonus, [], own)
+    if not any(one.cap for one in by_bonus):
+        _refuse_caps(bench.setting, by_bonus)
+    others_found = [one for one in choices if one.budget != budget]
+    return replace(found, frontier=_rising([*others_found, found.best]))
+
+
+def _check(setting: Setting, bonuses: Sequence[int], budgets: Sequence[float]) -> None:
     if not bonuses or budgets[0] <= 0 or budgets[-1] >= 1:
         raise RiskError(
             f"budgets are {budgets}, bonuses {len(bonuses)} (limits: budgets above 0 and below 1, "
@@ -161,87 +165,96 @@ def choose(
                 f"bonus is {bonus / WAD:g} (limits: 0, and what leaves a liquidation LTV of "
                 f"{LEAST_LTV / WAD:g} or more a beta_max); pass 0.01 for 1 %"
             )
-    common = {"setting": setting, "bonuses": tuple(bonuses), "budgets": tuple(budgets)}
-    searched = list(work(SEARCH, [{**common, "law": law} for law in laws.values()]))
-    ltvs = np.array([one["ltv"] for one in searched])  # [law, bonus, budget]
-    least = np.array([one["least"] for one in searched])
-    if not ltvs.min(axis=0)[:, budgets.index(budget)].any():
-        _refuse(setting, laws, budget, least)
+
+
+def _searched(
+    bench: Bench, bonuses: Sequence[int], budget: float, budgets: Sequence[float]
+) -> list[Choice]:
+    """Return what is to be confirmed: at the budget for each bonus, at others the largest LTV's."""
+    setting, laws = bench.setting, list(bench.laws)
+    answers = bench.ask(SEARCH, bonuses=tuple(bonuses), budgets=tuple(budgets))
+    ltvs = np.array([one["ltv"] for one in answers])  # [law, bonus, budget]
+    smallest: NDArray[np.int64] = ltvs.min(axis=0)
+    if not smallest[:, budgets.index(budget)].any():
+        least = np.array([one["least"] for one in answers])  # [law, bonus]
+        row = int(least.max(axis=0).argmin())
+        law = int(least[:, row].argmax())
+        _refuse(setting, budget, float(least[law, row]), laws[law])
     wanted = []
     for column, limit in enumerate(budgets):
-        smallest = ltvs[:, :, column].min(axis=0)
         for row, bonus in enumerate(bonuses):
-            if smallest[row] and (limit == budget or row == smallest.argmax()):
-                top = smallest[row] == setting.grid(bonus)[-1]
-                binds = CONTRACT if top else list(laws)[int(ltvs[:, row, column].argmin())]
-                wanted.append(_Wanted(setting.at(int(smallest[row]), bonus), limit, binds))
-    *choices, own = _confirmed(setting, laws, budget, wanted, work)
-    by_bonus = [one for one in choices if one.budget == budget]
-    if not by_bonus:
-        _refuse(setting, laws, budget, least)
-    found = Choices(by_bonus, [], own)
-    frontier = [one for one in choices if one.budget != budget] + [found.best]
-    return replace(found, frontier=sorted(frontier, key=lambda one: one.budget))
+            ltv = int(smallest[row, column])
+            if ltv and (limit == budget or row == smallest[:, column].argmax()):
+                top = ltv == setting.grid(bonus)[-1]
+                binds = CONTRACT if top else laws[int(ltvs[:, row, column].argmin())]
+                wanted.append(Choice(setting.at(ltv, bonus), limit, binds))
+    return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A choice to be confirmed; `binds` as there."""
-
-    market: RiskMarket
-    budget: float
-    binds: str
+def judged(bench: Bench, markets: Sequence[RiskMarket]) -> list[dict[str, Estimate]]:
+    """Return each market's ES 99 by law, at the cap asked for, on fresh paths."""
+    answers = bench.ask(CONFIRM, markets=tuple(markets))
+    return [bench.estimates(answers, "es", index) for index in range(len(markets))]
 
 
-def _confirmed(
-    setting: Setting, laws: Mapping[str, Law], budget: float, wanted: Sequence[_Wanted], work: Work
-) -> list[Choice]:
-    """Return choices that every law is inside of, and the market's own parameters, judged, last.
+def _confirmed(bench: Bench, wanted: Sequence[Choice], own: Choice) -> list[Choice]:
+    """Return choices that every law has inside their budgets; the market's own, judged, last.
 
-    The smallest of the laws' largest LTVs may be outside for another law, whose loss is less at a
-    larger LTV: not every path's loss rises with it. Such a choice goes down the grid, or is none.
+    What fails goes down the grid and is judged on paths that are fresh again; none may be left of
+    it. Raises RiskError where none is left at the own one's budget.
     """
-    own = _Wanted(setting.market, budget, "")
-    while True:
-        markets = tuple((one.market, one.budget == budget) for one in (*wanted, own))
-        common = {"setting": setting, "budget": budget, "markets": markets}
-        judged = list(work(CONFIRM, [{**common, "law": law} for law in laws.values()]))
-        found = []
-        for index, one in enumerate((*wanted, own)):
-            es = {
-                law: Estimate(*of["es"][index].tolist())
-                for law, of in zip(laws, judged, strict=True)
-            }
-            cap = min(int(of["cap"][index]) for of in judged)
-            size = CAPS[cap] * setting.cap if cap >= 0 else 0.0
-            found.append(Choice(one.market, one.budget, es, size, one.binds))
-        if all(one.passes for one in found[:-1]):
-            return found
-        lower = [
-            one if of.passes else _lower(setting, one, of.worst)
-            for one, of in zip(wanted, found[:-1], strict=True)
-        ]
-        wanted = [one for one in lower if one is not None]
+    found: dict[int, Choice] = {}
+    open_ = dict(enumerate((*wanted, own)))
+    last, gone = len(wanted), []
+    while open_:
+        of = judged(bench, [one.market for one in open_.values()])
+        tried = {
+            index: replace(one, es=es) for (index, one), es in zip(open_.items(), of, strict=True)
+        }
+        found |= {index: one for index, one in tried.items() if one.passes or index == last}
+        open_ = {}
+        for index in sorted(tried.keys() - found.keys()):
+            lower = _lower(bench.setting, tried[index])
+            if lower is None:
+                gone.append(tried[index])
+            else:
+                open_[index] = lower
+    if not any(found[index].budget == own.budget for index in found.keys() - {last}):
+        least = min((one for one in gone if one.budget == own.budget), key=lambda one: one.used)
+        _refuse(bench.setting, own.budget, least.used, least.worst)
+    return [found[index] for index in sorted(found)]
 
 
-def _lower(setting: Setting, one: _Wanted, law: str) -> _Wanted | None:
-    bonus = one.market.risk.base_bonus
-    ltv = one.market.risk.liquidation_ltv - LTV_STEP
+def _lower(setting: Setting, one: Choice) -> Choice | None:
+    bonus, ltv = one.market.risk.base_bonus, one.market.risk.liquidation_ltv - LTV_STEP
     if ltv < setting.grid(bonus)[0]:
         return None
-    return replace(one, market=setting.at(ltv, bonus), binds=law)
+    return Choice(setting.at(ltv, bonus), one.budget, one.worst)
 
 
-def _refuse(setting: Setting, laws: Mapping[str, Law], budget: float, least: Floats) -> NoReturn:
-    """Raise the error of a budget that no choice is inside.
+def _rising(choices: Sequence[Choice]) -> list[Choice]:
+    """Return the frontier: what is inside a budget is inside each larger one, too."""
+    found: list[Choice] = []
+    for one in sorted(choices, key=lambda one: one.budget):
+        before = found[-1] if found else one
+        less = one.market.risk.liquidation_ltv < before.market.risk.liquidation_ltv
+        found.append(replace(before, budget=one.budget) if less else one)
+    return found
 
-    least: the upper ends at the lowest LTV [law, bonus].
-    """
-    worst = least.max(axis=0)
-    row = int(worst.argmin())
-    law = list(laws)[int(least[:, row].argmax())]
+
+def _refuse(setting: Setting, budget: float, limit: float, law: str) -> NoReturn:
     raise RiskError(
-        f"budget is {budget:g} of the debt (limit: {worst[row]:.3g}, to which {law} may come at "
+        f"budget is {budget:g} of the debt (limit: {limit:.3g}, to which {law} may come at "
         f"the lowest liquidation LTV, {LEAST_LTV / WAD:g}); raise it, lower the cap of "
         f"{setting.cap:,.0f}, pass a pool deeper than {setting.depth.value:,.0f} or more paths"
+    )
+
+
+def _refuse_caps(setting: Setting, by_bonus: Sequence[Choice]) -> NoReturn:
+    least = min((one.size for one in by_bonus if one.size), key=lambda size: size.used)
+    raise RiskError(
+        f"budget is {by_bonus[0].budget:g} of the debt (limit: {least.used:.3g}, to which "
+        f"{least.worst} may come with sales at the smallest cap that is tried, "
+        f"{setting.cap * CAPS[-1]:,.0f}); raise it, pass a pool deeper than "
+        f"{setting.depth.value:,.0f}, less gas or a smaller impact, if they are so"
     )

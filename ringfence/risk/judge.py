@@ -4,17 +4,17 @@ The book is even: positions of equal debt, LTVs evenly spaced up to the initial 
 all. Initial and target LTV keep their distance below the liquidation LTV; beta_max is the largest
 that the contract takes, rounded down. Keepers sell into a pool: what its depth lets them sell at
 once where the largest bonus pays for that, else in parts, one a refill, so that they are late.
-Every market is judged on the same paths (common random numbers).
+At one asking every market is judged on the same paths (common random numbers).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from ringfence.risk.market import RiskMarket
 from ringfence.risk.paths import PriceModel
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, expected_shortfall, share_of
+from ringfence.risk.work import Result, Task
 
 LTV_STEP = WAD // 200
 LEAST_LTV = WAD // 2
@@ -96,9 +97,13 @@ class Setting:
 
         Mirrors the bounds of `ringfence.deploy.market.Risk`; the gaps have theirs already.
         """
-        least = max(LEAST_LTV, self.initial_gap + to_wad(MIN_LTV_GAP))
-        ltvs = range(-(-least // LTV_STEP) * LTV_STEP, WAD, LTV_STEP)
-        return [ltv for ltv in ltvs if _beta_max(ltv, bonus) > WAD + bonus]
+        ltvs = range(-(-LEAST_LTV // LTV_STEP) * LTV_STEP, WAD, LTV_STEP)
+        return [ltv for ltv in ltvs if self.takes(ltv, bonus)]
+
+    def takes(self, ltv: int, bonus: int) -> bool:
+        """Return whether a contract takes a liquidation LTV with a bonus, 1e18 both."""
+        least = self.initial_gap + to_wad(MIN_LTV_GAP)
+        return least <= ltv < WAD and _beta_max(ltv, bonus) > WAD + bonus
 
     def nearest(self) -> int:
         """Return an answer at least as near as any trigger of any market that is judged."""
@@ -161,6 +166,53 @@ class Drawn:
         kept = np.concatenate(parts)
         return cls(law, kept, kept.min(axis=1) if falls else kept.max(axis=1))
 
+    @classmethod
+    def asked(cls, given: Mapping[str, Any], rng: Generator) -> Drawn:
+        """Return what a task draws of its `law`: each `stream`, from 0, has paths of its own."""
+        return cls.of(given["setting"], given["law"], rng.spawn(given["stream"] + 1)[-1])
+
+    def due(self, market: RiskMarket, book: Book) -> Integers:
+        """Return the answers [path, step] that make any of a market's positions due."""
+        nearest = int(book.triggers.max() if market.falls else book.triggers.min())
+        return self.answers[_due(self.extremes, nearest, falls=market.falls)]
+
+
+Work = Callable[[Task, Sequence[Mapping[str, object]]], Iterable[Result]]
+
+
+@dataclass(slots=True)
+class Bench:
+    """Laws, each asked by a task of its own; mutable: no two askings see the same paths.
+
+    `work` runs a task on inputs, one a law, and gives each index the same random numbers each time.
+    """
+
+    setting: Setting
+    laws: Mapping[str, Law]
+    work: Work
+    asked: int = 0
+
+    def ask(self, task: Task, **given: object) -> list[Result]:
+        """Return each law's answer, on paths that nothing was asked about before."""
+        common = {"setting": self.setting, "stream": self.asked, **given}
+        self.asked += 1
+        return list(self.work(task, [{**common, "law": law} for law in self.laws.values()]))
+
+    def estimates(self, found: Sequence[Result], name: str, index: int) -> dict[str, Estimate]:
+        """Return by law what stands at an index of its answer of this name, [index, 3]."""
+        rows = zip(self.laws, found, strict=True)
+        return {law: Estimate(*of[name][index].tolist()) for law, of in rows}
+
+
+def worst_of(es: Mapping[str, Estimate]) -> str:
+    """Return the law whose interval ends highest."""
+    return max(es, key=lambda law: es[law].high)
+
+
+def row_of(es: Estimate) -> tuple[float, float, float]:
+    """Return an estimate as a task's answer has it."""
+    return es.value, es.low, es.high
+
 
 def _due(extremes: Integers, trigger: int, *, falls: bool) -> npt.NDArray[np.bool_]:
     return extremes < trigger if falls else extremes > trigger
@@ -171,9 +223,8 @@ def loss_shares(setting: Setting, market: RiskMarket, drawn: Drawn, cap: float) 
 
     Those on which nothing is due are last.
     """
-    book, falls = even_book(setting, market, cap), market.falls
-    nearest = int(book.triggers.max() if falls else book.triggers.min())
-    answers = drawn.answers[_due(drawn.extremes, nearest, falls=falls)]
+    book = even_book(setting, market, cap)
+    answers = drawn.due(market, book)
     shares = np.zeros(drawn.law.paths)
     if not len(answers):
         return shares
@@ -223,12 +274,22 @@ def largest(count: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What paths alone say of a market: its ES, the worst loss, the number of losses."""
 
     es: Estimate
     worst: float
     hit: int
+
+    @classmethod
+    def of(cls, shares: Floats) -> Found:
+        """Return what losses say, shares of the debt [path]."""
+        es = expected_shortfall(shares, LEVEL)
+        return cls(es, float(shares.max()), int(np.count_nonzero(shares)))
+
+    def most(self, paths: int) -> float:
+        """Return how often as many paths may lose as did (Clopper and Pearson), over the tail."""
+        return min(share_of(self.hit, paths).high / (1 - LEVEL), 1.0)
 
 
 @dataclass(slots=True)
@@ -237,7 +298,7 @@ class Judge:
 
     setting: Setting
     drawn: Drawn
-    _known: dict[tuple[RiskMarket, float], _Found] = field(default_factory=dict)
+    _known: dict[tuple[RiskMarket, float], Found] = field(default_factory=dict)
 
     def es(self, market: RiskMarket, cap: float) -> Estimate:
         """Return lenders' ES 99 as a share of the debt, with an upper end.
@@ -252,30 +313,28 @@ class Judge:
             return replace(found.es, high=found.worst)
         if isfinite(found.es.high):
             return found.es
-        return replace(found.es, high=self._riskier(market, cap))
+        other = self._found(self.riskier(market, cap), cap)
+        seen = isfinite(other.es.high)
+        high = other.es.high if seen else other.most(self.drawn.law.paths) * other.worst
+        return replace(found.es, high=high)
 
-    def _riskier(self, market: RiskMarket, cap: float) -> float:
+    def riskier(self, market: RiskMarket, cap: float) -> RiskMarket:
+        """Return the least risky market, of this bonus and no lower LTV, where enough paths lose.
+
+        The riskiest where there is none.
+        """
         bonus = market.risk.base_bonus
         ltvs = self.setting.grid(bonus)
 
-        def at(index: int) -> _Found:
-            return self._found(self.setting.at(ltvs[index], bonus), cap)
+        def unknown(index: int) -> bool:
+            return not isfinite(self._found(self.setting.at(ltvs[index], bonus), cap).es.high)
 
-        first = 1 + largest(len(ltvs), lambda index: not isfinite(at(index).es.high))
+        first = 1 + largest(len(ltvs), unknown)
         first = max(first, bisect_left(ltvs, market.risk.liquidation_ltv))
-        if first < len(ltvs):
-            return at(first).es.high
-        riskiest = at(-1)
-        often = share_of(riskiest.hit, self.drawn.law.paths).high / (1 - LEVEL)
-        return min(often, 1.0) * riskiest.worst
+        return self.setting.at(ltvs[min(first, len(ltvs) - 1)], bonus)
 
-    def _found(self, market: RiskMarket, cap: float) -> _Found:
+    def _found(self, market: RiskMarket, cap: float) -> Found:
         key = market, cap
         if key not in self._known:
-            shares = loss_shares(self.setting, market, self.drawn, cap)
-            self._known[key] = _Found(
-                expected_shortfall(shares, LEVEL),
-                float(shares.max()),
-                int(np.count_nonzero(shares)),
-            )
+            self._known[key] = Found.of(loss_shares(self.setting, market, self.drawn, cap))
         return self._known[key]

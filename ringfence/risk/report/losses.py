@@ -115,15 +115,17 @@ class Grid:
             )
 
 
-def zero_loss(grid: Grid) -> list[float | None]:
-    """Return for each bonus the largest LTV below which nothing is lost, None where there is none.
+def edge(grid: Grid, budget: float = 0.0) -> list[float | None]:
+    """Return for each bonus the largest LTV up to which no loss is above a budget, a part of one.
 
-    >>> zero_loss(Grid(np.array([0.7, 0.8]), np.array([0.05]), np.array([[0.0, 0.1]])))
+    None where there is none. At a budget of 0 nothing is lost:
+
+    >>> edge(Grid(np.array([0.7, 0.8]), np.array([0.05]), np.array([[0.0, 0.1]])))
     [0.7]
     """
     found: list[float | None] = []
     for row in grid.losses:
-        lost = np.flatnonzero(row > 0)
+        lost = np.flatnonzero(row > budget)
         free = int(lost[0]) if lost.size else grid.ltvs.size
         found.append(float(grid.ltvs[free - 1]) if free else None)
     return found
@@ -134,28 +136,29 @@ def _steps(values: Floats) -> float:
     return float(values[1] - values[0]) if values.size > 1 else 0.0
 
 
-def heat_map(grid: Grid) -> Panel:
-    """Return losses by liquidation LTV and bonus, with the edge up to which nothing is lost."""
-    edge = zero_loss(grid)
+def heat_map(grid: Grid, budget: float = 0.0) -> Panel:
+    """Return losses by liquidation LTV and bonus, with the edge up to which a budget holds."""
+    free = edge(grid, budget)
+    limit = f"at most {_PERCENT * budget:.3g} % is lost" if budget else "nothing is lost"
     x, y, z = _PERCENT * grid.ltvs, _PERCENT * grid.bonuses, _PERCENT * grid.losses
     data = [heat("loss, % of the debt", x, y, z, ("$card", "$red"))]
     half = _steps(grid.ltvs) / 2, _steps(grid.bonuses) / 2
     corners = [
         (_PERCENT * (ltv + half[0]), _PERCENT * (bonus + side))
-        for bonus, ltv in zip(grid.bonuses.tolist(), edge, strict=True)
+        for bonus, ltv in zip(grid.bonuses.tolist(), free, strict=True)
         if ltv is not None
         for side in (-half[1], half[1])
     ]
     if corners:
         sides, levels = ([corner[way] for corner in corners] for way in (0, 1))
-        data.append(line("nothing is lost left of it", sides, levels, "$green", width=3))
-    best = max((ltv for ltv in edge if ltv is not None), default=None)
+        data.append(line(f"{limit} left of it", sides, levels, "$green", width=3))
+    best = max((ltv for ltv in free if ltv is not None), default=None)
     words = f"an LTV of {best:.1%} at most" if best is not None else "no choice"
     return Panel(
         "heat",
-        "Which LTV and bonus lose nothing",
+        f"With which LTV and bonus {limit}",
         f"Lenders' loss, from none (pale) to {z.max():.3g} % of the debt (red), by liquidation LTV "
-        f"and bonus: without loss goes {words}.",
+        f"and bonus: so that {limit} goes {words}.",
         figure(data, along("liquidation LTV, %"), along("bonus, %"), 440),
         ("bonus, %", *(f"LTV {ltv:.4g} %: loss, %" for ltv in x)),
         tuple((*clean([bonus]), *clean(row)) for bonus, row in zip(y, z, strict=True)),

@@ -13,10 +13,10 @@ from ringfence.risk.report.losses import (
     Option,
     agreement,
     distribution,
+    edge,
     frontier,
     heat_map,
     tornado,
-    zero_loss,
 )
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import Estimate
@@ -49,10 +49,11 @@ def test_distribution__nobody_loses__says_so_instead_of_drawing() -> None:
     assert "0.37%" in panel.caption
 
 
-def test_zero_loss__rows__stop_before_the_first_loss() -> None:
+def test_edge__rows__stop_before_the_first_loss() -> None:
     grid = Grid(np.array([0.7, 0.8]), np.array([0.01, 0.02, 0.03]),
                 np.array([[0.1, 0.2], [0.0, 0.2], [0.0, 0.0]]))  # fmt: skip
-    assert zero_loss(grid) == [None, 0.7, 0.8]
+    assert edge(grid) == [None, 0.7, 0.8]
+    assert edge(grid, 0.1) == [0.7, 0.7, 0.8]
 
 
 def test_grid__wrong_shape__is_refused() -> None:
@@ -62,11 +63,20 @@ def test_grid__wrong_shape__is_refused() -> None:
 
 def test_heat_map__made_grid__edge_runs_between_cells_without_and_with_loss() -> None:
     panel = heat_map(MADE_GRID)
-    surface, edge = panel.figure["data"]
+    surface, contour = panel.figure["data"]
     assert surface["z"] == [[pytest.approx(100 * one) for one in row] for row in MADE_GRID.losses]
-    assert (edge["x"][0], edge["x"][-1]) == (82.5, 87.5)
-    assert (edge["y"][0], edge["y"][-1]) == pytest.approx((0, 10))
+    assert (contour["x"][0], contour["x"][-1]) == (82.5, 87.5)
+    assert (contour["y"][0], contour["y"][-1]) == pytest.approx((0, 10))
     assert "85.0%" in panel.caption
+
+
+def test_heat_map__budget__edge_stands_where_the_loss_comes_to_be_above_it() -> None:
+    grid = Grid(np.array([0.7, 0.8, 0.9]), np.array([0.01]), np.array([[0.0, 0.004, 0.02]]))
+    panel = heat_map(grid, 0.005)
+    contour = panel.figure["data"][1]
+    assert set(contour["x"]) == {85}
+    assert contour["name"] == "at most 0.5 % is lost left of it"
+    assert "80.0%" in panel.caption
 
 
 def test_heat_map__every_choice_loses__has_no_edge() -> None:
