@@ -129,7 +129,7 @@ def _try(given: Mapping[str, Any], rng: Generator) -> Result:
     }
 
 
-TRY = Task("choose-cap", 1, _try)
+TRY = Task("choose-cap", _try)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,11 @@ class Choice:
         return self.size.cap if self.size and self.size.used <= self.budget else 0.0
 
     @property
+    def bonus(self) -> int:
+        """The base bonus, 1e18."""
+        return self.market.risk.base_bonus
+
+    @property
     def leverage(self) -> float:
         """The most that a position can be opened with: value over capital."""
         return 1 / (1 - self.market.initial_ltv / WAD)
@@ -141,16 +146,28 @@ def choose(
     wanted = _searched(bench, bonuses, budget, budgets)
     own = Choice(bench.setting.market, budget, "")
     *choices, own = _confirmed(bench, wanted, own)
-    by_bonus = [one for one in choices if one.budget == budget]
+    by_bonus = [
+        _largest([like for like in choices if like.bonus == one.bonus], budget)
+        for one in choices
+        if one.budget == budget
+    ]
     sized = sizes(bench, sales, [one.market for one in (*by_bonus, own)], budget)
     *by_bonus, own = (
         replace(one, size=size) for one, size in zip((*by_bonus, own), sized, strict=True)
     )
-    found = Choices(by_bonus, [], own)
     if not any(one.cap for one in by_bonus):
         _refuse_caps(bench.setting, by_bonus)
-    others_found = [one for one in choices if one.budget != budget]
-    return replace(found, frontier=_rising([*others_found, found.best]))
+    found = Choices(by_bonus, [], own)
+    limits = sorted({one.budget for one in choices})
+    frontier = [found.best if limit == budget else _largest(choices, limit) for limit in limits]
+    return replace(found, frontier=frontier)
+
+
+def _largest(choices: Sequence[Choice], budget: float) -> Choice:
+    """Return the largest LTV's that is inside a budget: what is inside a smaller one is."""
+    inside = [one for one in choices if one.budget <= budget]
+    best = max(inside, key=lambda one: (one.market.risk.liquidation_ltv, one.budget))
+    return replace(best, budget=budget)
 
 
 def _check(setting: Setting, bonuses: Sequence[int], budgets: Sequence[float]) -> None:
@@ -226,20 +243,10 @@ def _confirmed(bench: Bench, wanted: Sequence[Choice], own: Choice) -> list[Choi
 
 
 def _lower(setting: Setting, one: Choice) -> Choice | None:
-    bonus, ltv = one.market.risk.base_bonus, one.market.risk.liquidation_ltv - LTV_STEP
+    bonus, ltv = one.bonus, one.market.risk.liquidation_ltv - LTV_STEP
     if ltv < setting.grid(bonus)[0]:
         return None
     return Choice(setting.at(ltv, bonus), one.budget, one.worst)
-
-
-def _rising(choices: Sequence[Choice]) -> list[Choice]:
-    """Return the frontier: what is inside a budget is inside each larger one, too."""
-    found: list[Choice] = []
-    for one in sorted(choices, key=lambda one: one.budget):
-        before = found[-1] if found else one
-        less = one.market.risk.liquidation_ltv < before.market.risk.liquidation_ltv
-        found.append(replace(before, budget=one.budget) if less else one)
-    return found
 
 
 def _refuse(setting: Setting, budget: float, limit: float, law: str) -> NoReturn:

@@ -95,7 +95,7 @@ def _play(given: Mapping[str, Any], _rng: np.random.Generator) -> Result:
     return {"figures": np.array(rows)}
 
 
-_TASK = Task("scenario runs", 1, _play)
+_TASK = Task("scenario runs", _play)
 
 
 def _figures(played: Played) -> list[float]:

@@ -54,7 +54,7 @@ def test_choose__cache__second_run_is_the_first_without_its_work(tmp_path: Path)
     before = [one.stat().st_mtime_ns for one in sorted(tmp_path.iterdir())]
     assert data(*words) == first
     assert [one.stat().st_mtime_ns for one in sorted(tmp_path.iterdir())] == before
-    assert len(before) >= 2 * 13
+    assert len(before) >= 3 * 13
     best, own = first["best"], first["own"]
     assert best["passes"]
     assert best["used"] <= 0.05
@@ -66,10 +66,15 @@ def test_choose__cache__second_run_is_the_first_without_its_work(tmp_path: Path)
     assert own["passes"] == (own["used"] <= 0.05)
     assert {one["budget"] for one in first["frontier"]} <= {0.0125, 0.025, 0.05, 0.1, 0.2}
     assert 0 < best["smart_ltv"] < best["one_whale"] < 1
+    size = best["at_cap"]
+    assert size["cap"] == best["cap"] > 0
+    assert size["used"] <= 0.05
+    assert len(size["coupled_es_99"]) == len(size["late_es_99"]) == 13
+    assert first["gas"] == 20
 
 
 def test_choose__people__are_told_what_to_write_into_the_file() -> None:
-    result = run(SHORT, "--short", *QUICK, "--budget", "0.1", "--bonus", "0.02")
+    result = run(SHORT, "--short", *QUICK, "--budget", "0.3", "--bonus", "0.02")
     assert result.exit_code == 0, result.stderr
     assert "choose liquidation_ltv 0." in result.stdout
     assert "the file's own parameters " in result.stdout
@@ -80,8 +85,12 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
         "SmartLTV",
         "one whale",
         "stress:2020-03-12",
+        "on fresh paths",
+        "gas 0.01,",
+        "60.00%",
     ):
         assert word in result.stdout
+    assert "120.00%" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -91,6 +100,7 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
         (("--bonus", "-0.1"), "bonus is -0.1"),
         (("--bonus", "one"), "--bonus is 'one', not a number; write it as 0.01"),
         (("--depth", "0"), "pass a worth above 0"),
+        (("--impact", "2"), "impact is 2, gas 20"),
     ],
 )
 def test_choose__impossible__one_line(words: tuple[str, ...], line: str) -> None:

@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.risk.paths import DAY
-from scripts import _risk_joint, _risk_loss
+from scripts import _risk_choose, _risk_joint, _risk_loss
 from scripts._risk_allocate import allocation
 from scripts._risk_calibrate import calibrate
+from scripts._risk_choose import choose
 from scripts._risk_contagion import contagion
 from scripts._risk_cross import cross
 from scripts._risk_loss import loss
@@ -32,11 +33,16 @@ ALLOCATE = (MARKET, *QUICK, "--level", "0.8", "--budget", "0.5", "--delay", "0")
 CONTAGION = (MARKET, "--positions", "300", "--blocks", "40", "--depth", "2000")
 TRADER = (MARKET, "--leverage", "3", "--price", "2000", "--paths", "100", "--step", "14400")
 
+CHOOSE = (
+    MARKET, "--paths", "2500", "--stress-paths", "2", "--step", "3600", "--delay", "0",
+    "--refill", "1", "--budget", "0.1", "--bonus", "0.01", "--positions", "8",
+)  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for module in (_risk_loss, _risk_joint):
+    for module in (_risk_choose, _risk_loss, _risk_joint):
         monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
 
 
@@ -58,8 +64,9 @@ def shown(page: str) -> set[str]:
         (cross, CROSS, {"lost", "other-lost", "lender-loss", "fan"}),
         (trader, TRADER, {"fan", "passage", "stress"}),
         (contagion, CONTAGION, {"cascade", "outage", "eclipse", "depth", "keepers"}),
+        (choose, CHOOSE, {"heat", "frontier"}),
     ],
-    ids=["loss", "allocate", "cross", "trader", "contagion"],
+    ids=["loss", "allocate", "cross", "trader", "contagion", "choose"],
 )
 def test_report__a_market__has_figures_hashes_versions_and_the_seed(
     tmp_path: Path, command: click.Command, words: tuple[str, ...], figures: set[str]

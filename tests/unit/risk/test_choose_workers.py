@@ -1,0 +1,47 @@
+"""The command choose on one process, on two, and on a Dask scheduler with two workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scripts._risk_choose import choose
+from tests.support.dask import Dask, wait_for_workers
+
+SMALL = (
+    "markets/weth-usdc-conservative.toml", "--paths", "2500", "--stress-paths", "2",
+    "--step", "3600", "--delay", "0", "--refill", "1", "--budget", "0.1", "--bonus", "0.01",
+    "--positions", "8", "--json",
+)  # fmt: skip
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[Dask]:
+    running = Dask(tmp_path)
+    yield running
+    running.end()
+
+
+def said(*words: str) -> bytes:
+    result = CliRunner(mix_stderr=False).invoke(choose, [*SMALL, *words])
+    assert result.exit_code == 0, result.stderr or result.exception
+    return result.stdout_bytes
+
+
+@pytest.mark.timeout(900)
+def test_choose__one_worker_two_or_a_cluster__same_bytes(
+    dask: Dask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    address = dask.scheduler()
+    dask.worker(address)
+    dask.worker(address)
+    wait_for_workers(address, 2)
+    alone = said("--workers", "1")
+    assert alone.startswith(b'{"market": "weth-usdc-conservative"')
+    assert said("--workers", "2") == alone
+    assert said("--scheduler", address) == alone
