@@ -126,14 +126,14 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> T
 
 def _chosen(found: Choices, asked: Asked) -> Iterator[Table]:
     yield _table(
-        f"largest liquidation LTV at a debt of {asked.setting.cap:,.0f}; ES on fresh paths",
+        f"liquidation LTV at a debt of {asked.setting.cap:,.0f}; fresh paths",
         HEADS,
         (_row(one) for one in found.by_bonus),
     )
     sizes = [(one, one.size) for one in found.by_bonus if one.size]
     yield _table(
-        "largest debt cap of each where sales move the price; ES on fresh paths",
-        ("bonus", "LTV", "cap", "ES 99 to", "of", "larger forbids"),
+        "debt cap where sales move the price; fresh paths",
+        ("bonus", "LTV", "cap", "ES 99 to", "of", "next forbidden by"),
         (
             (*_row(one)[:2], f"{one.cap:,.0f}" if one.cap else "none", f"{size.used:.3%}",
              size.worst, size.binds or "not tried")
@@ -141,7 +141,7 @@ def _chosen(found: Choices, asked: Asked) -> Iterator[Table]:
         ),
     )  # fmt: skip
     yield _table(
-        "frontier; ES on fresh paths",
+        "frontier; fresh paths",
         ("budget", *HEADS),
         ((f"{one.budget:.2%}", *_row(one)) for one in found.frontier),
     )
@@ -160,7 +160,7 @@ def _beside(found: Choices, asked: Asked) -> Iterator[Table]:
     )  # fmt: skip
     laws = ((law, es, found.own.es[law]) for law, es in found.best.es.items())
     yield _table(
-        "ES 99 by law on fresh paths, and up to",
+        "ES 99 by law, and up to; fresh paths",
         ("law", "the choice", "up to", "the file's own", "up to"),
         (
             (law, *(f"{part:.3%}" for part in (es.value, es.high, own.value, own.high)))

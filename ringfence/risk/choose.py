@@ -171,7 +171,7 @@ def _largest(choices: Sequence[Choice], budget: float) -> Choice:
 
 
 def _check(setting: Setting, bonuses: Sequence[int], budgets: Sequence[float]) -> None:
-    if not bonuses or budgets[0] <= 0 or budgets[-1] >= 1:
+    if not (bonuses and 0 < budgets[0] <= budgets[-1] < 1):
         raise RiskError(
             f"budgets are {budgets}, bonuses {len(bonuses)} (limits: budgets above 0 and below 1, "
             "at least one bonus); pass parts of one"

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
+from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -114,6 +115,7 @@ class Setting:
         return self.first * ltv // initial - 1
 
 
+@cache
 def _beta_max(ltv: int, bonus: int) -> int:
     one = Decimal(WAD)
     return to_wad(largest_beta_max(ltv / one, bonus / one).quantize(BETA_STEP, ROUND_FLOOR))

@@ -165,7 +165,7 @@ def test_choose__budget_that_nothing_is_inside__says_the_limit_and_what_to_do() 
     assert "raise it, lower the cap of 18,000,000" in text
 
 
-@pytest.mark.parametrize("budget", [0.0, -0.1, 1.0])
+@pytest.mark.parametrize("budget", [0.0, -0.1, 1.0, float("nan")])
 def test_choose__budget_that_is_no_share__says_its_limits(budget: float) -> None:
     with pytest.raises(RiskError, match="budgets above 0 and below 1"):
         choose(bench(), SALES, BONUSES, budget, ())

@@ -85,7 +85,8 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
         "SmartLTV",
         "one whale",
         "stress:2020-03-12",
-        "on fresh paths",
+        "the price; fresh paths",
+        "up to; fresh paths",
         "gas 0.01,",
         "60.00%",
     ):
