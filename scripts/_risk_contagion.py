@@ -214,7 +214,7 @@ def _cascade_table(found: Found) -> Table:
             f"{one.impact:.0%}",
             f"{told['liquidated']:,.0f}",
             f"{one.branching:.3f}",
-            *(f"{told[name]:,.0f}" for name in ("repaid", "reserve_used", "lender_loss")),
+            *(_amount(told[name]) for name in ("repaid", "reserve_used", "lender_loss")),
             f"{told['pool_low']:,.6g}",
         )
     return table
@@ -230,7 +230,7 @@ def _outage_table(found: Found, begin: int) -> Table:
         table.add_row(
             *_times(cuts[0].blocks),
             *(
-                f"{one.loss / found.asset:,.0f} ({one.reserve_used / found.asset:,.0f})"
+                f"{_amount(one.loss / found.asset)} ({_amount(one.reserve_used / found.asset)})"
                 for one in cuts
             ),
         )
@@ -245,15 +245,19 @@ def _eclipse_table(found: Found) -> Table:
         "gas, every step",
     )  # fmt: skip
     for one in found.eclipses:
-        amounts = (one.burned / asset, one.burned_again / asset)
         table.add_row(
             *_times(one.cut.blocks),
             f"{one.missed:,.1f}",
-            f"{one.missed_profit / asset:,.2f}",
+            _amount(one.missed_profit / asset),
             f"{one.failed:,.0f}",
-            *(f"{amount:,.2f}" for amount in amounts),
+            *(_amount(burned / asset) for burned in (one.burned, one.burned_again)),
         )
     return table
+
+
+def _amount(whole: float) -> str:
+    """Return whole assets for people: of few, some places."""
+    return f"{whole:,.0f}" if abs(whole) >= 1_000 else f"{whole:,.4g}"
 
 
 def _times(blocks: int) -> tuple[str, str]:

@@ -150,7 +150,9 @@ def eclipse_curve(
     """Return the cost of eclipses of one keeper that begin with a step and last so many blocks."""
     keepers = scene.keepers
     before, first, day = (_done(run(scene, paths[:, :end])) for end in (start, start + 1, None))
-    failed = float(np.minimum(first[0] - before[0], keepers.capacity).mean())
+    # Alone, nobody is first: what it sent would be good, if it landed.
+    room = keepers.capacity if keepers.count > 1 else 0
+    failed = float(np.minimum(first[0] - before[0], room).mean())
     found = []
     for count in blocks:
         steps = steps_of(count, step_seconds)

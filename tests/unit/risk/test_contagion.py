@@ -146,6 +146,15 @@ def test_eclipse_curve__others_go_on__it_misses_its_share_and_its_calls_fail() -
     assert short.missed == 5 - (10 - 4) / 2
 
 
+def test_eclipse_curve__no_other_keeper__misses_all_and_nobody_is_first() -> None:
+    held = book(np.full(10, 0.79), np.full(10, 1e4))
+    path = np.array([[1.0, 0.9, 0.9]])
+    of = scene(held, depth=50_000, keepers=Keepers(count=1, gas=3.0 * USDC))
+    [alone] = eclipse_curve(of, path, [10], step_seconds=60, start=1)
+    assert (alone.missed, alone.cut.liquidations) == (10, 0)
+    assert (alone.failed, alone.burned_again) == (0, 0)
+
+
 def test_run__oracle_out_until_stale__nothing_is_liquidated_at_the_old_answer() -> None:
     """At the old answer all are healthy; back again, the oracle answers and all go."""
     held = book(np.array([0.8]), np.array([1e4]))
