@@ -13,7 +13,7 @@ from tests.support.dask import Dask, wait_for_workers
 
 SMALL = (
     "markets/weth-usdc-conservative.toml", "--paths", "2500", "--stress-paths", "2",
-    "--step", "3600", "--delay", "0", "--refill", "1", "--budget", "0.1", "--bonus", "0.01",
+    "--step", "3600", "--delay", "0", "--refill", "1", "--budget", "0.3", "--bonus", "0.01",
     "--positions", "8", "--json",
 )  # fmt: skip
 ROOT = Path(__file__).parents[3]
