@@ -87,7 +87,8 @@ def _lines(found: _Split) -> Iterator[str]:
     asked, split, again = found.of.asked, found.split, found.again
     paths = f"{asked.paths:,} paths of {asked.model} over {asked.days:g} days"
     yield f"{paths} to choose, as many to check"
-    yield f"in cash: {found.capital - split.margins.sum():,.2f} of {found.capital:,.2f}"
+    cash = max(found.capital - split.margins.sum(), 0.0)
+    yield f"in cash: {cash:,.2f} of {found.capital:,.2f}"
     yield (
         f"ES {found.level:.0%} of the account's loss, budget {found.capital * found.budget:,.2f}: "
         f"{split.shortfall.value:,.2f} where chosen, {words(again.shortfall)} where checked"

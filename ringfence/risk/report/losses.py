@@ -12,6 +12,7 @@ from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
 from ringfence.risk.report.panel import (
     COLOURS,
+    POINTS,
     Panel,
     along,
     bars,
@@ -76,7 +77,9 @@ def above(losses: Floats) -> tuple[list[float], list[float]]:
     shares = 1 - np.arange(1, ordered.size + 1) / ordered.size
     # Every loss above all; the flat part of those that are 0 is one point.
     kept = np.flatnonzero(np.diff(ordered, append=np.inf) > 0)
-    places = kept[thinned(kept.size)]
+    # The axis of shares is logarithmic: half of the points go to the worst paths.
+    worst = kept.size - np.geomspace(1, kept.size, POINTS).round().astype(np.int64)
+    places = kept[np.union1d(thinned(kept.size), worst)]
     first = ([0.0], [1.0]) if ordered[0] > 0 else ([], [])
     return [*first[0], *ordered[places]], [*first[1], *shares[places]]
 

@@ -28,14 +28,17 @@ _TABLE = 12
 
 def margins(names: Sequence[str], split: Floats, capital: float, unit: str) -> Panel:
     """Return what each slot gets, float64 [slot], by its name, and what is kept in cash."""
-    amounts = {**dict(zip(names, split.tolist(), strict=True)), "cash": capital - split.sum()}
+    amounts = {
+        **dict(zip(names, split.tolist(), strict=True)),
+        "cash": max(capital - float(split.sum()), 0.0),
+    }
     shown = [name for name in names if amounts[name] > 0] + ["cash"]
     order = shown[::-1]
     return Panel(
         "margins",
         "Where the capital goes",
         f"The margin of each slot that gets any: {len(shown) - 1} of {len(names)} do, "
-        f"{said(amounts['cash'])} of {said(capital)} are kept in cash.",
+        f"{amounts['cash']:,.2f} of {capital:,.2f} are kept in cash.",
         figure(
             [
                 bars("margin", [amounts[name] for name in order], order, "$blue",
@@ -60,21 +63,24 @@ def account_loss(losses: Floats, es: Estimate, level: float, budget: float, unit
     """
     x, y = above(losses)
     floor = 0.5 / losses.size
+    # Of gains as much is drawn as of losses: the largest would hide them.
+    most = max(abs(x[-1]), budget)
+    least = next(at for at, one in enumerate(x) if one >= -most)
+    shares = np.maximum(y[least:], floor)
     name = f"ES {_PERCENT * level:.4g}"
-    words = (
-        "the budget is within its interval"
-        if es.low <= budget <= es.high
-        else (f"the budget is {'above' if budget > es.high else 'below'} its interval")
-    )
+    place = "within"
+    if not es.low <= budget <= es.high:
+        place = "above" if budget > es.high else "below"
     shown = thinned(len(x), _TABLE)
     return Panel(
         "account",
         "What the account may lose",
         f"The share of {losses.size:,} other paths on which the account loses more than an amount, "
-        f"or gains less where that is below 0: its {name} is {said(es.value)}, {words}.",
+        f"or gains less where that is below 0: its {name} is {said(es.value)}, "
+        f"the budget is {place} its interval.",
         figure(
             [
-                line("loss", x, np.maximum(y, floor), "$blue", showlegend=False, shape="hv"),
+                line("loss", x[least:], shares, "$blue", showlegend=False, shape="hv"),
                 *upright(name, es, 1 - level, "$red", floor),
                 line("budget", [budget] * 2, [floor, 1.0], "$green", "dot", 1.6),
             ],

@@ -18,6 +18,7 @@ from ringfence.risk.report.losses import (
     heat_map,
     tornado,
 )
+from ringfence.risk.report.panel import POINTS
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import Estimate
 from tests.support.risk_panels import MADE_GRID, MADE_OPTIONS, MADE_OTHERS, MADE_SWINGS
@@ -41,6 +42,14 @@ def test_distribution__all_lose__begins_at_one() -> None:
     panel = distribution(np.array([5.0, 7.0]), Estimate(5, 5, 7), Estimate(7, 5, 9), "USDC")
     law = panel.figure["data"][0]
     assert (law["x"][0], law["y"][0]) == (0, 1)
+
+
+def test_distribution__many_paths__worst_are_told_apart() -> None:
+    losses = np.arange(1.0, 10_001.0)
+    panel = distribution(losses, Estimate(1, 1, 1), Estimate(2, 2, 2), "USDC")
+    law = panel.figure["data"][0]
+    assert len(law["x"]) <= 2 * POINTS + 1
+    assert law["x"][-10:] == list(range(9_991, 10_001))
 
 
 def test_distribution__nobody_loses__says_so_instead_of_drawing() -> None:
