@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from ringfence.evm import Engine, InProcessEngine
 from ringfence.evm.anvil import launch
+from ringfence.risk import trigger
 from ringfence.sim.meter import Meter
 from ringfence.sim.outcome import to_json
 from ringfence.sim.scenario import fingerprint, load_scenario
@@ -142,6 +143,56 @@ def test_simulate__passive__agrees_with_the_vectorised_engine(simulator: Any) ->
     assert checks["vectorised_engine_agrees"]
     assert all(checks.values())
     assert not told["keepers"]
+
+
+def test_simulate__vectorised__prints_the_bytecodes_form_and_what_it_leaves_out(
+    simulator: Any, tmp_path: Path
+) -> None:
+    told = run(simulator, DAY, "--engine", "vectorised", "--json", "--out", tmp_path)
+    assert told.exit_code == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert found["sha256"] == fingerprint(DAY)
+    assert found["left_out"][0] == "4 rules of traders"
+    assert len(found["liquidations"]) == found["keepers"][0]["liquidations"] > 0
+    assert {"reserve", "lender_loss"} <= found["markets"][0].keys()
+    assert 0 < found["pool_low"] < 2_000
+    assert json.loads((tmp_path / "summary.json").read_text())["left_out"] == found["left_out"]
+    shown = run(simulator, DAY, "--engine", "vectorised").stdout
+    assert "left out, as only the bytecode plays it: 4 rules of traders" in shown
+    assert f"the pool's lowest price: {found['pool_low']:,.2f} USDC per WETH" in shown
+
+
+def test_simulate__compare__exits_with_0_only_where_the_engines_agree(
+    simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, edge(tmp_path, LONG).prices)
+    agreed = run(simulator, path, "--compare")
+    assert agreed.exit_code == 0, agreed.stderr
+    assert "integers_equal_at_every_step" in agreed.stdout
+    assert "DIFFER" not in agreed.stdout
+    monkeypatch.setattr(trigger, "div_up", lambda value, by: value // by)
+    differing = run(simulator, path, "--compare")
+    assert differing.exit_code == 1
+    assert "DIFFER" in differing.stdout
+    told = json.loads(run(simulator, path, "--compare", "--json").stdout)
+    assert [one["held"] for one in told["checks"]][1:] == [False] * 3
+    assert told["steps"][6]["due"] == [["long #1"], []]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--engine", "vectorised", "--passive"), "leave --engine out"),
+        (("--compare", "--passive"), "choose one"),
+        (("--runs", "3"), "--runs is for --engine vectorised"),
+    ],
+)
+def test_simulate__options_that_exclude_each_other__are_refused(
+    simulator: Any, words: tuple[str, ...], reason: str
+) -> None:
+    told = run(simulator, DAY, *words)
+    assert told.exit_code == 2
+    assert reason in told.stderr
 
 
 def test_simulate__no_such_file__says_so_in_a_line(simulator: Any, tmp_path: Path) -> None:
