@@ -144,11 +144,15 @@ def _panels(found: _Split) -> list[Panel]:
 @joint
 @click.option("--capital", type=float, default=10_000.0, show_default=True, help="Of the account.")
 @click.option(
-    "--budget", type=float, default=0.05, show_default=True, help="ES of its loss, a part of it."
+    "--budget",
+    type=PART_ABOVE,
+    default=0.05,
+    show_default=True,
+    help="ES of its loss, a part of it.",
 )
-@click.option("--level", type=float, default=0.95, show_default=True, help="Of the ES.")
+@click.option("--level", type=_LEVEL, default=0.95, show_default=True, help="Of the ES.")
 @click.option(
-    "--leverage", "leverages", type=float, multiple=True, default=(1.5, 2.0, 3.0, 4.0),
+    "--leverage", "leverages", type=LEVERAGE, multiple=True, default=(1.5, 2.0, 3.0, 4.0),
     show_default=True, help="Collateral over equity of a slot; again for more.",
 )  # fmt: skip
 @click.option(

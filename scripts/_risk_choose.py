@@ -24,7 +24,19 @@ from scripts._node import one_line_errors
 from scripts._risk_choose_show import Asked, data, lead, show
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
+    AMOUNT,
+    COUNT,
+    DELAY,
     MOVING,
+    PART_ABOVE,
+    PART_BELOW,
+    PART_BETWEEN,
+    PRICE,
+    SECONDS,
+    SEED,
+    SIZE,
+    WORKERS,
+    Number,
     answer_of,
     cache_of,
     counting,
@@ -37,6 +49,8 @@ from scripts._risk_setup import (
 
 FRONTIER = (0.25, 0.5, 2.0, 4.0)
 """Budgets of the frontier, times the one asked for."""
+_DAYS = Number(float, 1.0, 3_650.0)
+_PATHS = Number(int, 2, 10**9)
 BONUSES = ("0.005", "0.01", "0.02", "0.04")
 ASKINGS = 12
 """How often laws are asked, about: it hangs on what is confirmed."""
@@ -90,7 +104,7 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
 @running
 @click.option(
     "--budget",
-    type=float,
+    type=PART_BETWEEN,
     default=0.005,
     show_default=True,
     help="Lenders' ES 99, a share of the debt.",
@@ -98,14 +112,14 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
 @click.option(
     "--bonus", "bonuses", multiple=True, default=BONUSES, show_default=True, help="To be tried."
 )
-@click.option("--cap", type=click.FloatRange(0, min_open=True), help="Debt; the file's by default.")
+@click.option("--cap", type=SIZE, help="Debt; the file's by default.")
 @click.option(
-    "--depth", type=float, help="Worth of the pool's collateral, assets; 5 caps by default."
+    "--depth", type=SIZE, help="Worth of the pool's collateral, assets; 5 caps by default."
 )
-@click.option("--fee", type=float, default=0.0005, show_default=True, help="The pool's.")
+@click.option("--fee", type=PART_BELOW, default=0.0005, show_default=True, help="The pool's.")
 @click.option(
     "--refill",
-    type=int,
+    type=COUNT,
     default=5,
     show_default=True,
     help="Steps until arbitrage has the pool back.",
@@ -125,12 +139,10 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
     show_default=True,
     help="That owe the cap.",
 )
-@click.option(
-    "--reserve", type=click.FloatRange(0), default=0.0, show_default=True, help="Share of the debt."
-)
+@click.option("--reserve", type=AMOUNT, default=0.0, show_default=True, help="Share of the debt.")
 @click.option(
     "--least",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=PART_ABOVE,
     default=0.6,
     show_default=True,
     help="The book's lowest LTV over the initial LTV.",
@@ -142,14 +154,14 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
 )
 @click.option(
     "--stress-paths",
-    type=click.IntRange(2),
+    type=_PATHS,
     default=200,
     show_default=True,
     help="Of each stress day.",
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0),
+    type=AMOUNT,
     default=3.0,
     show_default=True,
     help="SmartLTV's factor c.",

@@ -43,6 +43,9 @@ from scripts._risk_setup import MOVING, answer_of, read_market
 
 STEP = 60
 _DAY = 1_440
+_WIDTH = Number(float, 1.001, inf)
+_FALL = Number(float, 0.0, 100.0, above=True, below=True)
+_OVER = Number(int, 1, _DAY - 1)
 _IMPACTS = (0.0, 0.1, 0.25, 0.5)
 _CAPS = 5
 """Debt caps that the pool's collateral is worth where nobody says: `risk choose` takes as many."""

@@ -108,14 +108,15 @@ def _panels(of: Joint, found: Mapping[str, Floats]) -> list[Panel]:
 @joint
 @click.option("--accounts", type=click.IntRange(1), default=200, show_default=True)
 @click.option(
-    "--slots", type=click.IntRange(1), default=4, show_default=True, help="Of each account."
-)
-@click.option(
-    "--least-ltv", type=float, default=0.5, show_default=True, help="To the initial LTV, uniform."
+    "--least-ltv",
+    type=PART_BELOW,
+    default=0.5,
+    show_default=True,
+    help="To the initial LTV, uniform.",
 )
 @click.option(
     "--spare",
-    type=float,
+    type=AMOUNT,
     default=0.5,
     show_default=True,
     help="Part of their equity that accounts have besides.",

@@ -24,7 +24,13 @@ from ringfence.risk.work import run_tasks, sizes
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
+    AMOUNT,
+    COUNT,
     MOVING,
+    PART,
+    PART_BELOW,
+    PRICE,
+    SIZE,
     answer_of,
     cache_of,
     common,
@@ -99,33 +105,35 @@ def _panels(lot: Lot, exact: Positions, found: LossReport, seed: int, asset: str
 @click.argument("market_file", type=click.Path(path_type=Path))
 @common
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
-@click.option("--positions", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--positions", type=COUNT, default=10_000, show_default=True)
 @click.option(
     "--size",
-    type=float,
+    type=SIZE,
     help="Median collateral, whole; worth 1 / positions of the cap by default.",
 )
 @click.option(
-    "--least-ltv", type=float, default=0.5, show_default=True, help="To the initial LTV, uniform."
+    "--least-ltv",
+    type=PART_BELOW,
+    default=0.5,
+    show_default=True,
+    help="To the initial LTV, uniform.",
 )
 @click.option(
     "--price",
-    type=click.FloatRange(0, min_open=True),
+    type=PRICE,
     default=MOVING,
     show_default=True,
     help="What moves, at the start.",
 )
-@click.option(
-    "--reserve", type=click.FloatRange(0), help="Whole assets; by default the file's target."
-)
+@click.option("--reserve", type=AMOUNT, help="Whole assets; by default the file's target.")
 @click.option(
     "--share",
-    type=float,
+    type=SIZE,
     default=0.1,
     show_default=True,
     help="Half the ES's interval over the ES, at most,",
 )
-@click.option("--floor", type=float, default=1e-5, show_default=True, help="or over the debt.")
+@click.option("--floor", type=PART, default=1e-5, show_default=True, help="or over the debt.")
 @report_option
 @one_line_errors
 def loss(

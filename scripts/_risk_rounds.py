@@ -17,7 +17,7 @@ from ringfence.risk.csv_prices import COLUMNS, Prices
 from ringfence.risk.paths import DAY
 from ringfence.risk.rounds import GAP, Round, RoundReader, since, spaced
 from scripts._node import one_line_errors
-from scripts._risk_setup import counting
+from scripts._risk_setup import COUNT, DAYS, SECONDS, counting
 
 HOUR = 3_600
 
@@ -56,15 +56,11 @@ def _write(file: Path, prices: Prices) -> None:
 @click.command()
 @click.argument("feed")
 @click.option("--rpc", required=True, help="URL of a node of the feed's chain.")
-@click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@click.option("--days", type=DAYS, default=30.0, show_default=True)
 @click.option("--until", type=click.DateTime(), help="UTC; the last block's time by default.")
-@click.option("--last", type=click.IntRange(1), help="Instead of --days, so many last rounds.")
-@click.option(
-    "--step", type=click.IntRange(1), default=HOUR, show_default=True, help="Seconds a step."
-)
-@click.option(
-    "--gap", type=click.IntRange(1), default=GAP, show_default=True, help="Longest silence, s."
-)
+@click.option("--last", type=COUNT, help="Instead of --days, so many last rounds.")
+@click.option("--step", type=SECONDS, default=HOUR, show_default=True, help="Seconds a step.")
+@click.option("--gap", type=COUNT, default=GAP, show_default=True, help="Longest silence, s.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("prices.csv"), show_default=True
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import reduce
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import click
 from rich.console import Console
@@ -19,12 +20,70 @@ from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
 from ringfence.risk.paths import DAY
 from ringfence.risk.tail import Estimate
-from ringfence.risk.trigger import MAX_ANSWER
 from ringfence.risk.work import Cache, Processes, Workers
+from scripts._node import fail
 
 Command = Callable[..., Any]
+N = TypeVar("N", int, float, Decimal)
 MOVING = 2_000.0
 """The price that moves, at the start, where none is given: only sizes depend on it."""
+
+
+class Number(click.ParamType, Generic[N]):
+    """A number of some kind from `low` to `high`; any other, NaN too, ends the command in one line.
+
+    An end that is `above` or `below` is no number of the range itself.
+    """
+
+    name = "number"
+
+    def __init__(
+        self, kind: type[N], low: N, high: N, *, above: bool = False, below: bool = False
+    ) -> None:
+        self.kind, self.low, self.high, self.above, self.below = kind, low, high, above, below
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> N:
+        """Return the number that a text is."""
+        try:
+            found = self.kind(value)  # type: ignore[arg-type]
+            inside = (self.low < found if self.above else self.low <= found) and (
+                found < self.high if self.below else found <= self.high
+            )
+        except (ValueError, ArithmeticError):
+            inside = False
+        if not inside:
+            form, whole = (",", "whole ") if self.kind is int else ("g", "")
+            fail(
+                f"{param.opts[0] if param else self.name} is {str(value)[:40]!r} (limits: "
+                f"{'above ' * self.above}{self.low:{form}} and {'below ' * self.below}"
+                f"{self.high:{form}}); pass a {whole}number between"
+            )
+        return found
+
+
+LARGE = 1e15
+"""More whole tokens than there are of any."""
+AMOUNT = Number(float, 0.0, LARGE)
+SIZE = Number(float, 1e-9, LARGE)
+PART = Number(float, 0.0, 1.0)
+PART_ABOVE = Number(float, 1e-6, 1.0)
+PART_BELOW = Number(float, 0.0, 1.0, below=True)
+PART_BETWEEN = Number(float, 0.0, 1.0, above=True, below=True)
+LEVERAGE = Number(float, 1.0, 1_000.0)
+PRICE = Number(float, 1e-8, 9e10)
+"""What a feed of 8 decimals answers in 63 bits."""
+DAYS = Number(float, 0.0, 3_650.0, above=True)
+SECONDS = Number(int, 1, 10 * DAY)
+COUNT = Number(int, 1, 10**9)
+DELAY = Number(int, 0, 10**9)
+SEED = Number(int, 0, 2**64 - 1)
+WORKERS = Number(int, 1, 1_000)
+_MOST_STEPS = 10**6
 
 
 def say(line: str) -> None:
@@ -92,7 +151,7 @@ def common(command: Command) -> Command:
         *_LENGTH,
         click.option(
             "--paths",
-            type=click.IntRange(1),
+            type=COUNT,
             default=20_000,
             show_default=True,
             help="Paths at most.",
@@ -104,7 +163,7 @@ def common(command: Command) -> Command:
         _DELAY,
         click.option(
             "--discount",
-            type=float,
+            type=PART_BELOW,
             default=0.005,
             show_default=True,
             help="Part below the price that they sell at.",
@@ -128,16 +187,18 @@ def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMa
 
 
 def steps_of(days: float, step: int) -> int:
-    """Return how many steps some days have; raise RiskError for none, or no number of days."""
-    if not isfinite(days) or round(days * DAY / step) < 1:
-        raise RiskError(f"{days:g} days hold no steps of {step} s; pass more days")
-    return round(days * DAY / step)
+    """Return how many steps some days have; raise RiskError for none, or too many to draw."""
+    steps = round(days * DAY / step)
+    if not 1 <= steps <= _MOST_STEPS:
+        raise RiskError(
+            f"{days:g} days hold {steps:,} steps of {step} s (limits: 1 and {_MOST_STEPS:,}); "
+            f"pass {'more' if steps < 1 else 'fewer'} days or another --step"
+        )
+    return steps
 
 
 def answer_of(price: float) -> int:
-    """Return a price as a feed's answer; raise RiskError where it is none."""
-    if not 0 < price < MAX_ANSWER / 10**FEED_DECIMALS or round(price * 10**FEED_DECIMALS) < 1:
-        raise RiskError(f"a price of {price:g} is no answer of a feed; pass one such as 2000")
+    """Return a price, one that PRICE allows, as a feed's answer."""
     return round(price * 10**FEED_DECIMALS)
 
 

@@ -29,10 +29,27 @@ from ringfence.risk.trader import Holding, Outlook, Seen, look, opened, outlook
 from ringfence.risk.trigger import trigger
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
-from scripts._risk_setup import counting, read_market
+from scripts._risk_setup import (
+    AMOUNT,
+    COUNT,
+    DAYS,
+    LARGE,
+    LEVERAGE,
+    PART_BELOW,
+    PRICE,
+    SECONDS,
+    SEED,
+    Number,
+    counting,
+    read_market,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from ringfence.risk.report.panel import Panel
+
+_PRICE = Number(Decimal, Decimal("1e-8"), Decimal(PRICE.high))
+_MARGIN = Number(Decimal, Decimal(0), Decimal(LARGE), above=True)
 
 BATCH = 500
 """Paths a task: the same ones whatever the number of them."""
@@ -146,31 +163,31 @@ def _panels(
 
 @click.command()
 @click.argument("market_file", type=click.Path(path_type=Path))
-@click.option("--leverage", type=float, required=True, help="Collateral over equity.")
-@click.option("--price", type=Decimal, required=True, help="Of what moves, in dollars.")
+@click.option("--leverage", type=LEVERAGE, required=True, help="Collateral over equity.")
+@click.option("--price", type=_PRICE, required=True, help="Of what moves, in dollars.")
 @click.option(
-    "--margin", type=Decimal, default=Decimal(1), show_default=True, help="Whole collateral."
+    "--margin", type=_MARGIN, default=Decimal(1), show_default=True, help="Whole collateral."
 )
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
 @click.option(
     "--model", default="student-t", show_default=True, help="Prices' law, as gbm:volatility=0.9."
 )
-@click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
-@click.option(
-    "--step", type=click.IntRange(1), default=600, show_default=True, help="Seconds a step."
-)
-@click.option("--paths", type=click.IntRange(1), default=20_000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--days", type=DAYS, default=30.0, show_default=True)
+@click.option("--step", type=SECONDS, default=600, show_default=True, help="Seconds a step.")
+@click.option("--paths", type=COUNT, default=20_000, show_default=True)
+@click.option("--seed", type=SEED, default=1, show_default=True)
 @click.option(
     "--band",
-    type=float,
+    type=AMOUNT,
     default=0.1,
     show_default=True,
     help="Rebalance when leverage is so far off, a part.",
 )
-@click.option("--fee", type=float, default=0.0005, show_default=True, help="Of a trade, a part.")
 @click.option(
-    "--slippage", type=float, default=0.001, show_default=True, help="Of a trade, a part."
+    "--fee", type=PART_BELOW, default=0.0005, show_default=True, help="Of a trade, a part."
+)
+@click.option(
+    "--slippage", type=PART_BELOW, default=0.001, show_default=True, help="Of a trade, a part."
 )
 @click.option(
     "--chain",
@@ -189,11 +206,12 @@ def trader(
 ) -> None:  # fmt: skip
     """Say what a position may meet: calls, liquidation, top-ups, leverage, rebalancing."""
     file, market = read_market(market_file, chain, short=short)
-    law, steps = parse_model(model), round(days * DAY / step)
+    law, steps = parse_model(model), steps_of(days, step)
     answer = int(price.scaleb(FEED_DECIMALS))
-    if answer < 1 or steps < 1:
-        raise RiskError(f"a price of {price} and {steps} steps: neither may be 0; raise them")
-    units = to_units(margin, market.collateral_decimals)
+    try:
+        units = to_units(margin, market.collateral_decimals)
+    except ValueError as error:
+        raise RiskError(f"--margin: {error}") from None
     holding = opened(market, leverage, units, answer)
     policy = Policy(leverage, band, fee, slippage)
     seen = _seen(market, holding, answer, policy, law, paths, steps, step, seed, quiet=as_json)

@@ -97,7 +97,7 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--budget", "2"), "budgets above 0 and below 1"),
+        (("--budget", "2"), "--budget is '2'"),
         (("--bonus", "-0.1"), "bonus is -0.1"),
         (("--bonus", "one"), "--bonus is 'one', not a number; write it as 0.01"),
         (("--depth", "0"), "pass a worth above 0"),

@@ -47,7 +47,18 @@ def data(command: click.Command, *words: str) -> dict[str, Any]:
 
 
 def test_loss__two_workers_or_none__same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = (LONG, *QUICK, "--positions", "200", "--reserve", "0", "--share", "0", "--floor", "0")
+    words = (
+        LONG,
+        *QUICK,
+        "--positions",
+        "200",
+        "--reserve",
+        "0",
+        "--share",
+        "1e-9",
+        "--floor",
+        "0",
+    )
     found = data(loss, *words, "--workers", "2")
     monkeypatch.setattr(_risk_loss, "workers_of", lambda _workers, _scheduler: THREAD)
     assert found == data(loss, *words)
@@ -130,15 +141,23 @@ def test_commands__any_paths_and_batch__as_many_paths_as_asked(
     ("command", "words", "line"),
     [
         (loss, (LONG, "--model", "gmb"), "'gmb' is not a model"),
-        (loss, (LONG, "--discount", "1"), "discount is 1.0"),
+        (loss, (LONG, "--discount", "1"), "--discount is '1' (limits: 0 and below 1)"),
         (loss, (LONG, "--least-ltv", "0.9"), "LTVs are drawn from 0.9"),
         (loss, (LONG, "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers at"),
         (loss, ("markets/none.toml",), "none.toml"),
-        (loss, (LONG, "--price", "1e-9"), "a price of 1e-09 is no answer"),
-        (loss, (LONG, "--price", "inf"), "a price of inf is no answer"),
-        (loss, (LONG, "--days", "0.0001"), "hold no steps of 60 s"),
-        (loss, (LONG, "--days", "nan"), "nan days hold no steps"),
-        (cross, (LONG, "--correlation", "2", "--paths", "1"), "correlation is 2.0"),
+        (loss, (LONG, "--price", "1e-9"), "--price is '1e-9' (limits: 1e-08 and 9e+10)"),
+        (loss, (LONG, "--price", "inf"), "--price is 'inf'"),
+        (
+            loss,
+            (LONG, "--days", "0.0001"),
+            "0.0001 days hold 0 steps of 60 s (limits: 1 and 1,000,000); pass more",
+        ),
+        (loss, (LONG, "--days", "nan"), "--days is 'nan' (limits: above 0 and 3650)"),
+        (
+            cross,
+            (LONG, "--correlation", "2", "--paths", "1"),
+            "--correlation is '2' (limits: 0 and 1)",
+        ),
         (cross, (LONG, "--least-ltv", "0.9"), "LTVs are drawn from 0.9"),
         (cross, (LONG, "--short", "nothing"), "--short nothing is none of the markets"),
     ],

@@ -65,8 +65,8 @@ def test_trader__for_people__answers_every_question() -> None:
     [
         ((*SHORT, "--leverage", "7"), "a leverage of 7 cannot be opened (limits 1 and 5"),
         ((*LONG, "--model", "gmb"), "'gmb' is not a model"),
-        ((*LONG, "--price", "0"), "a price of 0"),
-        ((*LONG, "--days", "0.001"), "0 steps"),
+        ((*LONG, "--price", "0"), "--price is '0'"),
+        ((*LONG, "--days", "0.001"), "hold 0 steps of 600 s"),
         ((*LONG, "--fee", "0.5"), "fee 0.5"),
     ],
 )
