@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -38,8 +38,10 @@ def read_prices(path: Path) -> Prices:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return parse_prices(file, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RiskError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise RiskError(f"{path} cannot be read: {error.strerror}; pass another file") from None
+    except UnicodeDecodeError as error:
+        raise RiskError(f"{path} cannot be read: {error.reason}; save it as UTF-8 text") from None
 
 
 def parse_prices(lines: Iterable[str], name: str) -> Prices:
@@ -48,8 +50,9 @@ def parse_prices(lines: Iterable[str], name: str) -> Prices:
     `time` is in unix seconds or ISO 8601 (UTC where it names no zone); `price` above 0. Other
     columns are left aside.
     """
-    rows = csv.reader(lines)
-    header = [column.strip().lower() for column in next(rows, [])]
+    rows = _rows(lines, name)
+    _line, first = next(rows, (1, []))
+    header = [column.strip().lower() for column in first]
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise RiskError(
@@ -59,10 +62,10 @@ def parse_prices(lines: Iterable[str], name: str) -> Prices:
     at_time, at_price = (header.index(column) for column in COLUMNS)
     times: list[int] = []
     prices: list[float] = []
-    for row in rows:
+    for line, row in rows:
         if not row:
             continue
-        where = f"{name}, line {rows.line_num}"
+        where = f"{name}, line {line}"
         if len(row) <= max(at_time, at_price):
             raise RiskError(f"{where}: {len(row)} cells, the header has {len(header)}; fill it in")
         times.append(_time(row[at_time].strip(), where))
@@ -71,6 +74,20 @@ def parse_prices(lines: Iterable[str], name: str) -> Prices:
     if len(times) < 2:
         raise RiskError(f"{name}: {len(times)} prices; give two or more")
     return Prices(times[0], times[1] - times[0], np.array(prices))
+
+
+def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows and the line that each begins at; raise RiskError for what is no CSV."""
+    rows = csv.reader(lines, strict=True)
+    line = 1
+    try:
+        for row in rows:
+            yield line, row
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise RiskError(
+            f"{name}, line {line}: no CSV from here on ({error}); close or remove the quotes"
+        ) from None
 
 
 def _time(text: str, where: str) -> int:

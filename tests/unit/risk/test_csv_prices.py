@@ -59,6 +59,10 @@ def test_parse_prices__other_columns_and_order__are_left_aside() -> None:
         ([*GOOD, "1584000000,1"], "line 5: time 1584000000 does not come after 1584007200; sort"),
         ([*GOOD, "1584014400,1"], "line 5: 7200 s after the row before, the first two are 3600 s"),
         (GOOD[:2], "p.csv: 1 prices; give two or more"),
+        ([*GOOD, '1584010800,"1', "1584014400,1"], "line 5: no CSV from here on .*; close or"),
+        ([*GOOD, '1584010800,"1"2'], "line 5: no CSV from here on .*; close or remove the quotes"),
+        (['"time,price', *GOOD], "line 1: no CSV from here on .*; close or remove the quotes"),
+        ([*GOOD, f'"{"x" * 200_000}",1'], "line 5: no CSV from here on .field larger than"),
     ],
 )
 def test_parse_prices__bad_line__is_refused_with_its_number(lines: list[str], words: str) -> None:
@@ -73,14 +77,30 @@ def test_read_prices__file_of_a_spreadsheet__is_read(tmp_path: Path) -> None:
     assert len(read_prices(path).prices) == 3
 
 
-def test_read_prices__no_file__is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RiskError, match=r"none\.csv cannot be read: .*No such file"):
-        read_prices(tmp_path / "none.csv")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("none.csv", "No such file or directory; pass another file"),
+        (".", "Is a directory; pass another file"),
+    ],
+)
+def test_read_prices__no_file__is_refused(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(RiskError, match=f" cannot be read: {words}$"):
+        read_prices(tmp_path / name)
 
 
-def test_read_prices__not_text__is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xfe\x00", "cannot be read: invalid start byte; save it as UTF-8 text$"),
+        ("time,price\n0,1 \u20ac".encode("cp1252"), "cannot be read: .*; save it as UTF-8 text$"),
+        (b"", r"line 1: no column time and price \(it has none\); name the columns"),
+        (b"\n\n", r"line 1: no column time and price \(it has none\); name the columns"),
+    ],
+)
+def test_read_prices__no_csv__is_refused(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "p.csv"
-    path.write_bytes(b"\xff\xfe\x00")
+    path.write_bytes(data)
 
-    with pytest.raises(RiskError, match=r"p\.csv cannot be read"):
+    with pytest.raises(RiskError, match=rf"p\.csv(, )?( )?{words}"):
         read_prices(path)
