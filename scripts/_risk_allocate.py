@@ -25,11 +25,12 @@ from ringfence.risk.tail import expected_shortfall
 from scripts._node import one_line_errors
 from scripts._risk_joint import Asked, Joint, joint
 from scripts._risk_report import report_option, write_report
-from scripts._risk_setup import figures, words
+from scripts._risk_setup import LEVERAGE, PART_ABOVE, SIZE, Number, figures, words
 
 if TYPE_CHECKING:
     from ringfence.risk.report.panel import Panel
 
+_LEVEL = Number(float, 0.5, 1.0, below=True)
 BUDGETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """That a report tries, times the one asked for."""
 
@@ -142,7 +143,7 @@ def _panels(found: _Split) -> list[Panel]:
 
 @click.command("allocate")
 @joint
-@click.option("--capital", type=float, default=10_000.0, show_default=True, help="Of the account.")
+@click.option("--capital", type=SIZE, default=10_000.0, show_default=True, help="Of the account.")
 @click.option(
     "--budget",
     type=PART_ABOVE,
@@ -173,7 +174,7 @@ def allocation(
     slots = slots_of(of.markets, leverages)
     found = _choose(of, slots, capital, budget, level, cast(Aim, aim))
     given = {
-        **asked.scenario(), "capital": capital, "budget": budget, "level": level, "aim": aim,
+        **of.asked.scenario(), "capital": capital, "budget": budget, "level": level, "aim": aim,
         "leverages": leverages,
     }  # fmt: skip
     head, *lines = _lines(found)

@@ -26,16 +26,13 @@ from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
     AMOUNT,
     COUNT,
-    DELAY,
     MOVING,
+    PART,
     PART_ABOVE,
     PART_BELOW,
     PART_BETWEEN,
     PRICE,
-    SECONDS,
-    SEED,
     SIZE,
-    WORKERS,
     Number,
     answer_of,
     cache_of,
@@ -49,7 +46,6 @@ from scripts._risk_setup import (
 
 FRONTIER = (0.25, 0.5, 2.0, 4.0)
 """Budgets of the frontier, times the one asked for."""
-_DAYS = Number(float, 1.0, 3_650.0)
 _PATHS = Number(int, 2, 10**9)
 BONUSES = ("0.005", "0.01", "0.02", "0.04")
 ASKINGS = 12
@@ -126,15 +122,15 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
 )
 @click.option(
     "--impact",
-    type=float,
+    type=PART,
     default=IMPACT,
     show_default=True,
     help="Share of what a sale moves the pool by that the market keeps.",
 )
-@click.option("--gas", type=float, help="Of a liquidation, assets; worth 20 dollars by default.")
+@click.option("--gas", type=AMOUNT, help="Of a liquidation, assets; worth 20 dollars by default.")
 @click.option(
     "--positions",
-    type=click.IntRange(1),
+    type=COUNT,
     default=POSITIONS,
     show_default=True,
     help="That owe the cap.",
@@ -148,10 +144,8 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
     help="The book's lowest LTV over the initial LTV.",
 )
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
-@click.option("--price", type=click.FloatRange(0, min_open=True), default=MOVING, show_default=True)
-@click.option(
-    "--paths", type=click.IntRange(2), default=20_000, show_default=True, help="Of each model."
-)
+@click.option("--price", type=PRICE, default=MOVING, show_default=True)
+@click.option("--paths", type=_PATHS, default=20_000, show_default=True, help="Of each model.")
 @click.option(
     "--stress-paths",
     type=_PATHS,

@@ -34,18 +34,29 @@ from ringfence.risk.contagion import (
     sudden,
 )
 from ringfence.risk.coupled import Coupled, Keepers, Scene
-from ringfence.risk.errors import RiskError
 from ringfence.risk.market import RiskMarket
 from ringfence.risk.pool import Pool
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
-from scripts._risk_setup import MOVING, answer_of, read_market
+from scripts._risk_setup import (
+    AMOUNT,
+    COUNT,
+    DELAY,
+    MOVING,
+    PART_BELOW,
+    PRICE,
+    SEED,
+    SIZE,
+    Number,
+    answer_of,
+    read_market,
+)
 
 STEP = 60
 _DAY = 1_440
 _WIDTH = Number(float, 1.001, inf)
 _FALL = Number(float, 0.0, 100.0, above=True, below=True)
-_OVER = Number(int, 1, _DAY - 1)
+_MINUTE = Number(int, 1, _DAY - 1)
 _IMPACTS = (0.0, 0.1, 0.25, 0.5)
 _CAPS = 5
 """Debt caps that the pool's collateral is worth where nobody says: `risk choose` takes as many."""
@@ -122,8 +133,6 @@ def _scene(asked: Asked, file: Market, market: RiskMarket) -> Scene:
 
 def _find(asked: Asked, file: Market, scene: Scene) -> Found:
     """Run the fall: with and without feedback, and through every outage."""
-    if not 0 < asked.begin < _DAY:
-        raise RiskError(f"outages begin at minute {asked.begin}; pass one from 1 to {_DAY - 1}")
     path = sudden(asked.fall / 100, asked.over, _DAY)
     path = path if scene.market.falls else 1 / path
     # Of outages that take as many steps, the longest.
@@ -299,7 +308,7 @@ def _lead(found: Found, asked: Asked) -> tuple[str, str]:
 )
 @click.option(
     "--price",
-    type=float,
+    type=PRICE,
     default=MOVING,
     show_default=True,
     help="Of the token that moves, at the start, in the feeds' currency: the collateral; in a "
@@ -307,55 +316,68 @@ def _lead(found: Found, asked: Asked) -> tuple[str, str]:
 )
 @click.option(
     "--debt",
-    type=click.FloatRange(0, min_open=True),
+    type=SIZE,
     help="The book's, whole assets; by default the market's debt cap.",
 )
 @click.option(
     "--depth",
-    type=click.FloatRange(0, min_open=True),
+    type=SIZE,
     help="The pool's collateral, whole tokens; by default worth 5 debt caps.",
 )
 @click.option(
     "--width",
+    type=_WIDTH,
     default=inf,
     show_default=True,
     help="The pool's range: price / width to price * width.",
 )
-@click.option("--fee", default=0.0005, show_default=True, help="The pool's fee, a part of one.")
 @click.option(
-    "--fall", default=30.0, show_default=True, help="Per cent that collateral loses in assets."
+    "--fee",
+    type=PART_BELOW,
+    default=0.0005,
+    show_default=True,
+    help="The pool's fee, a part of one.",
 )
-@click.option("--over", default=60, show_default=True, help="Minutes that it takes.")
-@click.option("--begin", default=1, show_default=True, help="Minute at which outages begin.")
 @click.option(
-    "--positions", default=10_000, show_default=True, type=click.IntRange(1), help="In the book."
+    "--fall",
+    type=_FALL,
+    default=30.0,
+    show_default=True,
+    help="Per cent that collateral loses in assets.",
 )
+@click.option("--over", type=_MINUTE, default=60, show_default=True, help="Minutes that it takes.")
+@click.option(
+    "--begin",
+    type=_MINUTE,
+    default=1,
+    show_default=True,
+    help="Minute at which outages begin.",
+)
+@click.option("--positions", default=10_000, show_default=True, type=COUNT, help="In the book.")
 @click.option(
     "--reserve",
-    type=click.FloatRange(0),
+    type=AMOUNT,
     default=0.0,
     show_default=True,
     help="The vault's, whole assets.",
 )
 @click.option(
     "--gas",
-    type=click.FloatRange(0),
+    type=AMOUNT,
     default=0.5,
     show_default=True,
     help="Of a liquidation, in the feeds' currency.",
 )
-@click.option("--keepers", default=3, show_default=True, type=click.IntRange(1), help="All alike.")
+@click.option("--keepers", default=3, show_default=True, type=COUNT, help="All alike.")
 @click.option(
     "--capacity",
     default=1_024,
     show_default=True,
-    type=click.IntRange(0),
+    type=DELAY,
     help="Liquidations that each can send a minute.",
 )
-@click.option(
-    "--blocks", default=300, show_default=True, type=click.IntRange(1), help="The longest outage."
-)
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of the book.")
+@click.option("--blocks", default=300, show_default=True, type=COUNT, help="The longest outage.")
+@click.option("--seed", default=1, show_default=True, type=SEED, help="Of the book.")
 @report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @one_line_errors

@@ -19,7 +19,7 @@ from ringfence.risk.tail import Estimate, expected_shortfall, mean
 from scripts._node import one_line_errors
 from scripts._risk_joint import Asked, Joint, joint
 from scripts._risk_report import report_option, write_report
-from scripts._risk_setup import figures, words
+from scripts._risk_setup import AMOUNT, COUNT, PART_BELOW, figures, words
 
 if TYPE_CHECKING:
     from ringfence.risk.report.panel import Panel
@@ -106,7 +106,8 @@ def _panels(of: Joint, found: Mapping[str, Floats]) -> list[Panel]:
 
 @click.command()
 @joint
-@click.option("--accounts", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--accounts", type=COUNT, default=200, show_default=True)
+@click.option("--slots", type=COUNT, default=4, show_default=True, help="Of each account.")
 @click.option(
     "--least-ltv",
     type=PART_BELOW,
@@ -133,7 +134,7 @@ def cross(
     book = random_accounts(default_rng(asked.seed), ltvs, law)
     found = of.draw(DRAW_CROSS, {"accounts": book})
     given = {
-        **asked.scenario(), "accounts": accounts, "slots": accounts * slots,
+        **of.asked.scenario(), "accounts": accounts, "slots": accounts * slots,
         "least_ltv": least_ltv, "spare_part": spare, "spare": float(book.spare.sum()),
         "debt": float(book.debt.sum()), "value": float(book.value.sum()),
     }  # fmt: skip

@@ -20,13 +20,15 @@ from ringfence.risk.joint import JointPrices
 from ringfence.risk.liquidations import Terms
 from ringfence.risk.loss import LateKeepers
 from ringfence.risk.market import RiskMarket
-from ringfence.risk.models import parse_model
+from ringfence.risk.models import model_files
 from ringfence.risk.work import Task, run_tasks, sizes
 from scripts._risk_setup import (
+    PART,
     Command,
     cache_of,
     common,
     counting,
+    law_of,
     moves_of,
     read_market,
     say,
@@ -65,16 +67,18 @@ class Asked:
             read_market(path, self.chain, short=path.stem in self.shorts)
             for path in self.market_files
         ]
+        law, paths = law_of(self.model, self.paths)
         prices = JointPrices(
-            moves_of(read), parse_model(self.model), self.correlation, min(self.batch, self.paths),
+            moves_of(read), law, self.correlation, min(self.batch, paths),
             steps_of(self.days, self.step), self.step,
         )  # fmt: skip
-        return Joint(self, read, prices, LateKeepers(self.delay, self.discount))
+        asked = replace(self, paths=paths)
+        return Joint(asked, read, prices, LateKeepers(self.delay, self.discount))
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that were read."""
-        return (*self.market_files, self.chain)
+        return (*self.market_files, self.chain, *model_files(self.model))
 
     def scenario(self) -> dict[str, object]:
         """Return what the answer follows from, for a report."""
@@ -151,7 +155,7 @@ def joint(command: Command) -> Command:
             help="Id of a market whose asset moves; again for more.",
         ),
         click.option(
-            "--correlation", type=float, default=0.6, show_default=True,
+            "--correlation", type=PART, default=0.6, show_default=True,
             help="Of the tokens' returns.",
         ),
     )  # fmt: skip

@@ -16,11 +16,11 @@ from rich.console import Console
 from ringfence.risk.agreement import disagreements
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.loss import DRAW_LOSSES, LateKeepers, LossReport, Lot, price_losses
-from ringfence.risk.models import parse_model
+from ringfence.risk.models import model_files
 from ringfence.risk.sensitivity import swings
 from ringfence.risk.stepper import answers_of
 from ringfence.risk.tail import Estimate, Precision
-from ringfence.risk.work import run_tasks, sizes
+from ringfence.risk.work import run_tasks
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
@@ -36,6 +36,7 @@ from scripts._risk_setup import (
     common,
     counting,
     figures,
+    law_of,
     read_market,
     say,
     steps_of,
@@ -145,19 +146,19 @@ def loss(
 ) -> None:  # fmt: skip
     """Draw paths until lenders' ES 99 is known well enough; liquidations do not move the price."""
     file, market = read_market(market_file, chain, short=short)
-    first = answer_of(price)
+    (law, paths), first = law_of(model, paths), answer_of(price)
     if size is None:
         unit = market.worth(10**market.collateral_decimals, first)
         size = float(file.file.caps.debt) / positions / unit
-    law = BookLaw(size, least_ltv=least_ltv)
-    exact = random_positions(default_rng(seed), market, positions, first, law)
+    sizes = BookLaw(size, least_ltv=least_ltv)
+    exact = random_positions(default_rng(seed), market, positions, first, sizes)
     book = Book.of(market, exact).sorted()
     debt = float(book.debt.sum())
     held = float(file.file.reserve.target) * debt if reserve is None else reserve
     lot = Lot(
         market,
         book,
-        parse_model(model),
+        law,
         first,
         LateKeepers(delay, discount),
         held,
@@ -193,8 +194,8 @@ def loss(
                  "short": short}  # fmt: skip
         panels = _panels(lot, exact, found, seed, file.file.asset)
         write_report(
-            report, f"What lenders of {market.id} may lose", lines, asked, (market_file, chain),
-            panels,
+            report, f"What lenders of {market.id} may lose", lines, asked,
+            (market_file, chain, *model_files(model)), panels,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({**given, **_data(found)}))

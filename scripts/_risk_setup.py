@@ -18,7 +18,9 @@ from ringfence.deploy.chain import load_chain
 from ringfence.deploy.market import Market, load_market
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.paths import DAY
+from ringfence.risk.models import parse_model
+from ringfence.risk.paths import DAY, PriceModel
+from ringfence.risk.resample import Given
 from ringfence.risk.tail import Estimate
 from ringfence.risk.work import Cache, Processes, Workers
 from scripts._node import fail
@@ -92,15 +94,13 @@ def say(line: str) -> None:
 
 
 _LENGTH = (
-    click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True),
-    click.option(
-        "--step", type=click.IntRange(1), default=60, show_default=True, help="Seconds a step."
-    ),
+    click.option("--days", type=DAYS, default=1.0, show_default=True),
+    click.option("--step", type=SECONDS, default=60, show_default=True, help="Seconds a step."),
 )
-_SEED = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+_SEED = click.option("--seed", type=SEED, default=1, show_default=True)
 _DELAY = click.option(
     "--delay",
-    type=click.IntRange(0),
+    type=DELAY,
     default=5,
     show_default=True,
     help="Steps that keepers are late.",
@@ -108,7 +108,7 @@ _DELAY = click.option(
 _RUN = (
     click.option(
         "--workers",
-        type=click.IntRange(1),
+        type=WORKERS,
         default=2,
         show_default=True,
         help="Processes on this machine.",
@@ -146,7 +146,7 @@ def common(command: Command) -> Command:
             "model",
             default="student-t",
             show_default=True,
-            help="Prices' law, as gbm:volatility=0.9.",
+            help="Prices' law, as gbm:volatility=0.9, csv:FILE or bootstrap:FILE.",
         ),
         *_LENGTH,
         click.option(
@@ -156,9 +156,7 @@ def common(command: Command) -> Command:
             show_default=True,
             help="Paths at most.",
         ),
-        click.option(
-            "--batch", type=click.IntRange(1), default=500, show_default=True, help="Paths a task."
-        ),
+        click.option("--batch", type=COUNT, default=500, show_default=True, help="Paths a task."),
         _SEED,
         _DELAY,
         click.option(
@@ -200,6 +198,12 @@ def steps_of(days: float, step: int) -> int:
 def answer_of(price: float) -> int:
     """Return a price, one that PRICE allows, as a feed's answer."""
     return round(price * 10**FEED_DECIMALS)
+
+
+def law_of(model: str, paths: int) -> tuple[PriceModel, int]:
+    """Return a model, and how many paths of it can differ: a file's prices as they were are one."""
+    law = parse_model(model)
+    return law, 1 if isinstance(law, Given) else paths
 
 
 def moves_of(read: Iterable[tuple[Market, RiskMarket]]) -> list[int]:

@@ -21,7 +21,7 @@ from ringfence.risk.arrays import Floats
 from ringfence.risk.chances import Chance, Event
 from ringfence.risk.errors import RiskError
 from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.models import parse_model
+from ringfence.risk.models import model_files
 from ringfence.risk.paths import DAY, YEAR, PriceModel
 from ringfence.risk.rebalance import Policy
 from ringfence.risk.stress import stress_days
@@ -41,6 +41,7 @@ from scripts._risk_setup import (
     SEED,
     Number,
     counting,
+    law_of,
     read_market,
     steps_of,
 )
@@ -170,7 +171,10 @@ def _panels(
 )
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
 @click.option(
-    "--model", default="student-t", show_default=True, help="Prices' law, as gbm:volatility=0.9."
+    "--model",
+    default="student-t",
+    show_default=True,
+    help="Prices' law, as gbm:volatility=0.9, csv:FILE or bootstrap:FILE.",
 )
 @click.option("--days", type=DAYS, default=30.0, show_default=True)
 @click.option("--step", type=SECONDS, default=600, show_default=True, help="Seconds a step.")
@@ -206,7 +210,7 @@ def trader(
 ) -> None:  # fmt: skip
     """Say what a position may meet: calls, liquidation, top-ups, leverage, rebalancing."""
     file, market = read_market(market_file, chain, short=short)
-    law, steps = parse_model(model), steps_of(days, step)
+    (law, paths), steps = law_of(model, paths), steps_of(days, step)
     answer = int(price.scaleb(FEED_DECIMALS))
     try:
         units = to_units(margin, market.collateral_decimals)
@@ -252,7 +256,8 @@ def trader(
         words += _chance(found.liquidation.chance)
         write_report(
             report, f"A {leverage:g}x position in {market.id}",
-            (f"{words}.", f"In {position}", f"Drawn: {run}"), asked, (market_file, chain), panels,
+            (f"{words}.", f"In {position}", f"Drawn: {run}"), asked,
+            (market_file, chain, *model_files(model)), panels,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({**given, **_data(found)}, indent=2))

@@ -144,9 +144,9 @@ class Hawkes:
 
     `volatility` of the diffusion a square root of a year; `base` jumps a year of themselves;
     `half_life` in hours, of what a jump adds to the intensity; `jump_mean` and `jump_sd` of a
-    jump's log size; `drift` of the log price a year, jumps left aside. Paths begin calm, with no
-    jump before them. Drawn exactly, by clusters: Hawkes & Oakes 1974, "A cluster process
-    representation of a self-exciting process".
+    jump's log size; `drift` of the log price a year, jumps left aside: nothing compensates
+    them. Paths begin calm, with no jump before them. Drawn exactly, by clusters: Hawkes & Oakes
+    1974, "A cluster process representation of a self-exciting process".
     """
 
     volatility: float

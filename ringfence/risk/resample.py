@@ -17,7 +17,8 @@ def _joined(own: int, asked: int) -> int:
     """Return how many own steps make one asked for; raise RiskError unless whole."""
     if asked <= 0 or asked % own:
         raise RiskError(
-            f"a step of {asked} s was asked for, the data's is {own} s; ask for a multiple of it"
+            f"a step of {asked} s was asked for, the data's is {own} s; ask for {own} s or a "
+            "multiple of it"
         )
     return asked // own
 

@@ -71,6 +71,11 @@ class PathTable(Table):
             raise refuse("path needs one of waypoints, model and csv; give one")
         if self.waypoints and len(self.waypoints) < 2:
             raise refuse("path.waypoints has one waypoint (limit: 2 or more); add another")
+        if self.model is not None and self.model.strip().startswith(("csv:", "bootstrap:")):
+            raise refuse(
+                f"path.model is {self.model!r}, a file that a scenario's hash leaves out; name a "
+                "law without one, or the file as path.csv"
+            )
         drawn = [self.first is not None, self.hours is not None]
         if drawn != [self.model is not None] * 2:
             raise refuse("path.first and path.hours go with a model, both; add or remove them")

@@ -97,6 +97,56 @@ def test_loss__cache__second_run_takes_all_from_it(tmp_path: Path) -> None:
     assert [one.stat().st_mtime_ns for one in sorted(tmp_path.iterdir())] == before
 
 
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    """Two days of hours, that end with a crash."""
+    path = tmp_path / "prices.csv"
+    write(path, 1_000)
+    return path
+
+
+def write(path: Path, last: float) -> None:
+    rows = [f"{hour * 3_600},{2_000 + hour % 5}" for hour in range(48)]
+    path.write_text("\n".join(["time,price", *rows, f"{48 * 3_600},{last}"]))
+
+
+@pytest.mark.usefixtures("_thread")
+@pytest.mark.parametrize("model", ["csv:{}", "bootstrap:{},block=12"])
+def test_loss__prices_of_a_file__are_kept_by_what_is_in_it(
+    prices: Path, tmp_path: Path, model: str
+) -> None:
+    words = (LONG, *QUICK, "--model", model.format(prices), "--days", "2", "--positions", "50",
+             "--delay", "0", "--reserve", "0", "--cache", str(tmp_path / "cache"))  # fmt: skip
+    crashed = data(loss, *words)
+    assert crashed["es_99"]["value"] > 0
+    assert data(loss, *words) == crashed
+    assert crashed["paths"] == (1 if model.startswith("csv") else 200)
+    write(prices, 1_990)
+    assert data(loss, *words)["es_99"]["value"] == 0
+
+
+@pytest.mark.usefixtures("_thread")
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(loss, ("--positions", "50")), (cross, (SHORT, "--short", "usdc-weth-short"))],
+)
+@pytest.mark.parametrize(
+    ("step", "days", "line"),
+    [
+        ("1800", "1", "the data's is 3600 s; ask for 3600 s or a multiple of it"),
+        ("3600", "3", "the data has 48; ask for fewer or give more"),
+    ],
+)
+def test_commands__steps_that_a_file_lacks__one_line(
+    prices: Path, command: click.Command, words: tuple[str, ...], step: str, days: str, line: str
+) -> None:
+    told = run(command, LONG, *words, *QUICK, "--model", f"csv:{prices}", "--step", step, "--days",
+               days)  # fmt: skip
+    assert told.exit_code == 1
+    assert line in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.usefixtures("_thread")
 def test_cross__three_markets__isolated_loses_no_other_slot() -> None:
     words = (LONG, LONG, SHORT, "--short", "usdc-weth-short", *QUICK, "--accounts", "20")

@@ -1,4 +1,5 @@
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from ringfence.risk import models
 from ringfence.risk.clusters import GarchT, StudentT
 from ringfence.risk.errors import RiskError
 from ringfence.risk.fit import fit
-from ringfence.risk.models import DEFAULT_MODELS, parse_model, spell_model
-from ringfence.risk.paths import DAY, Gbm, Kou, Merton
+from ringfence.risk.models import DEFAULT_MODELS, model_files, parse_model, spell_model
+from ringfence.risk.paths import DAY, YEAR, Gbm, Kou, Merton
+from ringfence.risk.resample import Bootstrap
 from ringfence.risk.stress import stress_days
+from ringfence.risk.work import canonical
 
 
 def test_defaults__daily_fits__are_those_shipped() -> None:
@@ -40,6 +43,30 @@ def test_defaults__merton_and_kou__are_the_likeliest_for_the_student_t() -> None
     assert [kou.volatility, kou.jumps, kou.up_mean, kou.down_mean, kou.up] == pytest.approx(
         [shipped[1].volatility, shipped[1].jumps, 0.0462, 0.0462, 0.5], rel=0.01
     )
+
+
+@pytest.mark.parametrize(("name", "median"), [("gbm", 0.611), ("merton", 0.664), ("kou", 0.657)])
+def test_defaults__gbm_merton_kou__keep_the_expected_price(name: str, median: float) -> None:
+    found = DEFAULT_MODELS[name].draw(np.random.default_rng(1), 40_000, 1, YEAR)[:, -1]
+
+    assert abs(found.mean() - 1) < 4 * found.std() / 200
+    assert np.median(found) == pytest.approx(median, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["student-t", "garch-t", "hawkes"])
+def test_defaults__the_other_three__keep_the_middle_of_the_log(name: str) -> None:
+    drawn = DEFAULT_MODELS[name].draw(np.random.default_rng(1), 10_000, 60, DAY)
+    logs = np.log(drawn[:, -1])
+
+    assert abs(logs.mean()) < 4 * logs.std() / 100
+    assert np.median(logs) == pytest.approx(0, abs=5 * logs.std() / 100)
+
+
+def test_defaults__hawkes__expected_price_rises_by_half_in_a_year() -> None:
+    found = DEFAULT_MODELS["hawkes"].draw(np.random.default_rng(1), 40_000, 1, YEAR)[:, -1]
+
+    assert found.mean() == pytest.approx(1.507, abs=4 * found.std() / 200)
+    assert found.mean() > 1 + 20 * found.std() / 200
 
 
 @pytest.mark.parametrize("name", DEFAULT_MODELS)
@@ -83,4 +110,79 @@ def test_parse_model__not_a_model__is_refused(text: str, words: str) -> None:
 
 def test_docstrings__their_examples__come_out_as_written() -> None:
     results = doctest.testmod(models)
-    assert (results.failed, results.attempted) == (0, 2)
+    assert (results.failed, results.attempted) == (0, 3)
+
+
+@pytest.fixture
+def hourly(tmp_path: Path) -> Path:
+    """Five prices, an hour apart."""
+    path = tmp_path / "eth, hourly.csv"
+    rows = [f"{hour * 3_600},{price}" for hour, price in enumerate((100, 110, 99, 120, 90))]
+    path.write_text("\n".join(["time,price", *rows]))
+    return path
+
+
+def test_parse_model__csv__replays_the_file(hourly: Path) -> None:
+    paths = parse_model(f"csv:{hourly}").draw(np.random.default_rng(1), 2, 2, 7_200)
+
+    assert paths.tolist() == [[1.0, 0.99, 0.9]] * 2
+
+
+@pytest.mark.parametrize(("words", "block"), [(",block=2", 2), (",block=4", 4), (",block=1.0", 1)])
+def test_parse_model__bootstrap__has_blocks_of_the_files_returns(
+    hourly: Path, words: str, block: int
+) -> None:
+    found = parse_model(f"bootstrap:{hourly}{words}")
+
+    assert isinstance(found, Bootstrap)
+    assert (found.block, found.step_seconds) == (block, 3_600)
+    assert np.exp(found.returns) == pytest.approx([1.1, 0.9, 120 / 99, 0.75])
+
+
+@pytest.mark.parametrize(("step", "block"), [(3_600, 24), (43_200, 2), (DAY, 1), (2 * DAY, 1)])
+def test_parse_model__bootstrap_alone__has_blocks_of_a_day(
+    tmp_path: Path, step: int, block: int
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(["time,price", *(f"{at * step},{at + 1}" for at in range(30))]))
+    found = parse_model(f"bootstrap:{path}")
+
+    assert isinstance(found, Bootstrap)
+    assert found.block == block
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "line"),
+    [
+        ("csv", ",block=2", "csv has no block; leave it out or write bootstrap:"),
+        ("csv", ".gz", "cannot be read: No such file or directory; pass another file"),
+        ("bootstrap", "", r"block is 24; it must be from 1 to the 4 returns given"),
+        ("bootstrap", ",block=0", "block is 0 hours, the prices of .* are 1 hours apart; pass a m"),
+        ("bootstrap", ",block=1.5", "block is 1.5 hours, .* are 1 hours apart; pass a multiple"),
+        ("bootstrap", ",block=nan", "block is nan hours, .* are 1 hours apart; pass a multiple"),
+        ("bootstrap", ",block=inf", "block is inf hours, .* are 1 hours apart; pass a multiple"),
+        ("bootstrap", ",block=-1", "block is -1 hours, .* are 1 hours apart; pass a multiple"),
+        ("bootstrap", ",block=", "block is 24; it must be from 1 to the 4 returns given"),
+        ("bootstrap", ",block=long", "block is 'long', not a number; write it as 0.9"),
+    ],
+)
+def test_parse_model__file_of_no_use__is_refused(
+    hourly: Path, kind: str, words: str, line: str
+) -> None:
+    with pytest.raises(RiskError, match=line):
+        parse_model(f"{kind}:{hourly}{words}")
+
+
+@pytest.mark.parametrize("text", ["csv:{}", "bootstrap:{},block=1"])
+def test_canonical__model_of_a_file__is_what_is_in_it(hourly: Path, text: str) -> None:
+    copy = hourly.with_name("copy.csv")
+    copy.write_text(hourly.read_text())
+    assert canonical(parse_model(text.format(copy))) == canonical(parse_model(text.format(hourly)))
+    copy.write_text(hourly.read_text().replace(",120", ",121"))
+    assert canonical(parse_model(text.format(copy))) != canonical(parse_model(text.format(hourly)))
+
+
+@pytest.mark.parametrize("kind", ["csv", "bootstrap"])
+def test_model_files__model_of_a_file__is_told_apart_from_its_block(kind: str) -> None:
+    assert model_files(f" {kind}:a,b.csv,block=3") == [Path("a,b.csv")]
+    assert model_files("gbm:volatility=0.9") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,19 @@ def test_trader__for_people__answers_every_question() -> None:
         "rebalanced: cost",
     ):
         assert f"│ {question}" in result.stdout
+
+
+def test_trader__prices_of_a_file__are_one_path(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    rows = [f"{day * 86_400},{price}" for day, price in enumerate((3_000, 2_990, 2_500, 2_900))]
+    file.write_text("\n".join(["time,price", *rows]))
+    words = (*LONG, "--days", "3", "--step", "86400")
+    found = told(*words, "--model", f"csv:{file}")
+    assert (found["liquidation"]["hits"], found["liquidation"]["paths"]) == (1, 1)
+    assert found["liquidation"]["low"] < 0.3
+    assert found["liquidation"]["seconds"] == [2 * 86_400] * 3
+    found = told(*words, "--model", f"bootstrap:{file},block=24", "--paths", "400")
+    assert 0 < found["liquidation"]["hits"] < found["liquidation"]["paths"] == 400
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,12 @@ def test_draw__unknown_model__raises(tmp_path: Path) -> None:
         scenario.path.draw(1)
 
 
+@pytest.mark.parametrize("model", ["csv:prices.csv", "bootstrap:prices.csv"])
+def test_load__model_of_a_file__is_refused(tmp_path: Path, model: str) -> None:
+    with pytest.raises(FileError, match=r"a scenario's hash leaves out; .* as path\.csv"):
+        edited(tmp_path, 'model = "student-t"', f'model = "{model}"')
+
+
 def test_draw__csv__is_the_file_beside_the_scenario(tmp_path: Path) -> None:
     path = load_scenario(write(tmp_path, [2_000.0, 1_999.5, 2_001.25])).path
     assert path.draw(1).prices == (2_000.0, 1_999.5, 2_001.25)
