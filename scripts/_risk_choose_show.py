@@ -88,7 +88,7 @@ def _choice(one: Choice, asked: Asked) -> dict[str, object]:
         "passes": one.passes,
         "cap": one.cap,
         **closed_forms(one, asked),
-        "es_99": {law: figures(es) for law, es in one.es.items()},
+        "es_99": {law: figures(es.at_least(0)) for law, es in one.es.items()},
         "at_cap": None if one.size is None else _size(one.size),
     }
 
@@ -99,8 +99,8 @@ def _size(size: Size) -> dict[str, object]:
         "used": size.used,
         "worst": size.worst,
         "binds": size.binds,
-        "late_es_99": {law: figures(es) for law, es in size.late.items()},
-        "coupled_es_99": {law: figures(es) for law, es in size.coupled.items()},
+        "late_es_99": {law: figures(es.at_least(0)) for law, es in size.late.items()},
+        "coupled_es_99": {law: figures(es.at_least(0)) for law, es in size.coupled.items()},
     }
 
 

@@ -35,7 +35,8 @@ CROSSED = [kind for kind in KINDS if kind != "isolated"]
 def _estimates(found: Mapping[str, Floats], kind: str) -> dict[str, Estimate]:
     """Return a kind of margin's figures: means over paths, and the ES of lenders' loss."""
     of = {name: mean(found[f"{kind}.{name}"]) for name in FIGURES}
-    return {**of, "lender_loss_es_99": expected_shortfall(found[f"{kind}.lender_loss"], 0.99)}
+    of["lender_loss_es_99"] = expected_shortfall(found[f"{kind}.lender_loss"], 0.99)
+    return {name: one.at_least(0) for name, one in of.items()}
 
 
 def _less_isolated(found: Mapping[str, Floats], kind: str) -> dict[str, Estimate]:

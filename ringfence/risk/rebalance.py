@@ -45,7 +45,7 @@ class Policy:
                 f"a target of {self.target:g} (limits 1 and {most:.4g}, from the initial LTV); "
                 "choose one between"
             )
-        if self.band < 0 or self.fee < 0 or not 0 <= self.cost < costs:
+        if not (self.band >= 0 and 0 <= self.fee <= self.cost < costs):
             raise RiskError(
                 f"band {self.band}, fee {self.fee}, slippage {self.slippage}: none may be below 0, "
                 f"and fee and slippage must be below {costs:.4g} together, or a trade at the "

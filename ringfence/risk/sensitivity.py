@@ -37,7 +37,8 @@ def swings(lot: Lot, paths: Floats) -> tuple[float, list[Swing]]:
         found = outcome(lot.market, lot.book, answers, keepers, lot.reserve * reserve)
         return expected_shortfall(found.lender_loss, _LEVEL).value
 
-    late, dear = lot.keepers.delay + _LATER, lot.keepers.discount + _DEARER
+    late, discount = lot.keepers.delay + _LATER, lot.keepers.discount
+    dear = discount + min(_DEARER, (1 - discount) / 2)
     return loss(), [
         Swing("volatility", f"{_LESS:.0%}", f"{_MORE:.0%}", loss(power=_LESS), loss(power=_MORE)),
         Swing(

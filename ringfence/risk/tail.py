@@ -38,6 +38,13 @@ class Estimate:
         """Half of the interval's width."""
         return (self.high - self.low) / 2
 
+    def at_least(self, least: float) -> Estimate:
+        """Return the estimate of a figure that cannot be below `least`, such as lenders' loss.
+
+        The interval holds the figure as often as before.
+        """
+        return Estimate(self.value, max(self.low, least), self.high)
+
 
 def _sorted(losses: Losses, level: float, confidence: float) -> Losses:
     for name, share in (("level", level), ("confidence", confidence)):
@@ -137,7 +144,7 @@ class Precision:
     most: int = 1_000_000
 
     def __post_init__(self) -> None:
-        if self.share < 0 or self.floor < 0:
+        if not (self.share >= 0 and self.floor >= 0):
             raise RiskError(f"share is {self.share}, floor {self.floor} (limit: 0); raise them")
         if not 0 < self.least <= self.most:
             raise RiskError(

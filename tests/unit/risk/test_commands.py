@@ -119,6 +119,7 @@ def test_loss__prices_of_a_file__are_kept_by_what_is_in_it(
              "--delay", "0", "--reserve", "0", "--cache", str(tmp_path / "cache"))  # fmt: skip
     crashed = data(loss, *words)
     assert crashed["es_99"]["value"] > 0
+    assert crashed["es_99"]["low"] >= 0
     assert data(loss, *words) == crashed
     assert crashed["paths"] == (1 if model.startswith("csv") else 200)
     write(prices, 1_990)

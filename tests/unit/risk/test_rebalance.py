@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -98,6 +99,11 @@ def test_join__batches__is_the_whole() -> None:
         (Policy(3.0, -0.1), "band -0.1"),
         (Policy(3.0, 0.1, fee=0.1, slippage=0.05), "cost all that is left"),
         (Policy(3.0, 0.1, fee=-0.1), "fee -0.1"),
+        (Policy(3.0, 0.1, slippage=-0.1), "slippage -0.1"),
+        (Policy(math.nan, 0.1), "a target of nan"),
+        (Policy(3.0, math.nan), "band nan"),
+        (Policy(3.0, 0.1, fee=math.nan), "fee nan"),
+        (Policy(3.0, 0.1, slippage=math.nan), "slippage nan"),
     ],
 )
 def test_rebalance__impossible_policy__is_refused(policy: Policy, words: str) -> None:

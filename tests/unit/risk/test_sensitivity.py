@@ -38,6 +38,15 @@ def test_swings__discount__is_what_a_run_with_it_gives() -> None:
     assert dear.at_low != dear.at_high
 
 
+@pytest.mark.parametrize(
+    ("discount", "most"), [(0.96, "98.0%"), (0.98, "99.0%"), (0.999, "100.0%")]
+)
+def test_swings__hardly_sold_at_all__discount_stays_below_one(discount: float, most: str) -> None:
+    base, found = swings(replace(LOT, keepers=LateKeepers(2, discount)), PATHS)
+    assert found[2].high == most
+    assert found[2].at_high == base > found[2].at_low
+
+
 def test_swings__reserve__is_what_a_run_without_it_gives() -> None:
     _, found = swings(LOT, PATHS)
     lot = replace(LOT, reserve=0.0)

@@ -86,10 +86,27 @@ def test_expected_shortfall__many_samples__holds_truth_nearly_as_often(
     assert stats.binom.ppf(1e-4, times, least) <= found <= stats.binom.ppf(1 - 1e-4, times, 0.96)
 
 
+def test_at_least__losses_seldom_seen__low_end_possible_and_truth_held_as_often() -> None:
+    """Three paths in 1,000 lose 1 on average, so that the ES 99 is 0.3."""
+    times, below, held_by = 400, 0, {"as it is": 0, "clipped": 0}
+    for stream in SeedSequence(3).spawn(times):
+        rng = default_rng(stream)
+        one = expected_shortfall(rng.exponential(size=2_000) * (rng.random(2_000) < 0.003), 0.99)
+        clipped = one.at_least(0)
+        assert clipped.low >= 0
+        assert (clipped.value, clipped.high) == (one.value, one.high)
+        below += one.low < 0
+        held_by["as it is"] += one.low <= 0.3 <= one.high
+        held_by["clipped"] += clipped.low <= 0.3 <= clipped.high
+    assert below > times / 10
+    assert held_by["clipped"] == held_by["as it is"] >= stats.binom.ppf(1e-4, times, 0.95)
+
+
 def test_value_at_risk__too_few_losses__end_is_infinite() -> None:
     found = value_at_risk(np.arange(100.0), 0.99)
     assert (found.value, found.high) == (98.0, np.inf)
     assert value_at_risk(np.arange(100.0), 0.01).low == -np.inf
+    assert value_at_risk(np.arange(100.0), 0.01).at_least(0).low == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 999, 1_000])
@@ -175,7 +192,10 @@ def test_estimates__unusable__refused(losses: list[float], level: float, word: s
             estimate(np.array(losses), level)
 
 
-@pytest.mark.parametrize("given", [{"share": -1}, {"floor": -1}, {"least": 0}, {"most": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [{"share": -1}, {"share": np.nan}, {"floor": -1}, {"floor": np.nan}, {"least": 0}, {"most": 1}],
+)
 def test_precision__unusable__refused(given: dict[str, int]) -> None:
     with pytest.raises(RiskError):
         Precision(**given)  # type: ignore[arg-type]
