@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ringfence.math.fixed_point import WAD
+from ringfence.report.panel import Panel
 from ringfence.risk.arrays import Floats
 from ringfence.risk.contagion import Absorption
 from ringfence.risk.coupled import Scene, trace
 from ringfence.risk.liquidations import Terms
-from ringfence.risk.report.panel import Panel
 from ringfence.risk.report.positions import keeper_profits, keeper_zone
 from ringfence.risk.report.system import (
     Cutoff,

@@ -22,7 +22,7 @@ from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import AMOUNT, COUNT, PART_BELOW, figures, words
 
 if TYPE_CHECKING:
-    from ringfence.risk.report.panel import Panel
+    from ringfence.report.panel import Panel
 
 KINDS = {
     "isolated": "isolated",

@@ -45,7 +45,7 @@ from scripts._risk_setup import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from ringfence.risk.report.panel import Panel
+    from ringfence.report.panel import Panel
 
 _AGAIN = 2_000
 """Paths that a report looks at again, at most, in whole tasks."""

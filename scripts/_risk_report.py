@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ringfence import __version__
-from ringfence.evm.artifacts import ROOT
+from ringfence.report import made
 from ringfence.risk.errors import RiskError
 
 if TYPE_CHECKING:
-    from ringfence.risk.report.panel import Panel
-
-_COMPILED = ROOT / "verification" / "compiled.json"
+    from ringfence.report.panel import Panel
 
 report_option = click.option(
     "--report",
@@ -43,9 +35,13 @@ def write_report(
     Raises RiskError where the file cannot be written.
     """
     # It takes a second to import, which only those who use it should wait.
-    from ringfence.risk.report.page import render
+    from ringfence.report.page import render
 
-    page = render(title, lead, _facts(given, files), panels)
+    write_page(to, render("report on risk", title, lead, _facts(given, files), panels))
+
+
+def write_page(to: Path, page: str) -> None:
+    """Write a page and say where it is; raise RiskError where the file cannot be written."""
     try:
         to.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -55,21 +51,11 @@ def write_report(
 
 def _facts(given: Mapping[str, object], files: Sequence[Path]) -> dict[str, str]:
     """Return seed, versions, hashes and the command line, by name."""
-    vault = json.loads(_COMPILED.read_text(encoding="utf-8"))["MarginVault"]["creation"]["sha256"]
-    scenario = json.dumps(given, sort_keys=True).encode()
-    program, *words = sys.argv
     return {
         "seed": str(given.get("seed", "none: nothing was drawn")),
-        "ringfence": __version__,
-        "numpy": version("numpy"),
-        "numba": version("numba"),
-        "python": platform.python_version(),
-        **{f"SHA-256 of {one.name}": _sha256(one.read_bytes()) for one in files},
-        "SHA-256 of the scenario": _sha256(scenario),
-        "SHA-256 of the vault's bytecode": vault,
-        "command": shlex.join([Path(program).name, *words]),
+        **made.versions("numpy", "numba"),
+        **{f"SHA-256 of {one.name}": made.sha256(one.read_bytes()) for one in files},
+        "SHA-256 of the scenario": made.sha256(json.dumps(given, sort_keys=True).encode()),
+        **made.vault_hash(),
+        **made.command(),
     }
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

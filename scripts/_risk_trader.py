@@ -47,7 +47,7 @@ from scripts._risk_setup import (
 )
 
 if TYPE_CHECKING:
-    from ringfence.risk.report.panel import Panel
+    from ringfence.report.panel import Panel
 
 _PRICE = Number(Decimal, Decimal("1e-8"), Decimal(PRICE.high))
 _MARGIN = Number(Decimal, Decimal(0), Decimal(LARGE), above=True)

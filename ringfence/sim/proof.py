@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ringfence.math import balance_sheet, position_slot
+from ringfence.report.words import number
 from ringfence.sim.result import Liquidation, Word
-from ringfence.sim.wording import SALT_BITS, Lexicon, number, salt_of
+from ringfence.sim.wording import SALT_BITS, Lexicon, salt_of
 
 _BOOKS = ("books 1", "books 2")
 _ORDER = {"position": 0, "books 1": 1, "books 2": 2}

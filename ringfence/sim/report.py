@@ -10,27 +10,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 from jinja2 import Environment
 
-from ringfence.sim import frame
-from ringfence.sim.frame import framed
+from ringfence.report import frame
+from ringfence.report.words import MISSING, TIMES, clock, number, percent
 from ringfence.sim.plots import figures
 from ringfence.sim.proof import Proof, prove
 from ringfence.sim.result import Action, Books, Market, Result
 from ringfence.sim.story import BEARERS, OUTCOMES, Story, loss_parts, stories
-from ringfence.sim.wording import (
-    MISSING,
-    QUOTE,
-    TIMES,
-    Lexicon,
-    clock,
-    name_of,
-    number,
-    percent,
-    salt_of,
-    shorten,
-)
+from ringfence.sim.wording import QUOTE, Lexicon, name_of, salt_of
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+CONTENTS = {
+    "price": "Price",
+    "positions": "Positions",
+    "losses": "Losses",
+    "lenders": "Lenders",
+    "keeper": "Keeper",
+    "proof": "Proof",
+    "conservation": "Conservation",
+    "checks": "Checks",
+}
+"""The page's places and what they are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,6 @@ def render(result: Result, build: Mapping[str, str] | None = None) -> str:
     page = _environment(lexicon).get_template("report.html.j2")
     return page.render(
         result=result,
-        build=dict(build or {}),
-        headline=headline(result),
-        aftermath=aftermath(result, proofs),
         tiles=tiles(result, proofs),
         failed=[check.name for check in result.checks if not check.held],
         stories=told,
@@ -75,20 +76,40 @@ def render(result: Result, build: Mapping[str, str] | None = None) -> str:
         books={market.name: book_rows(market, lexicon) for market in result.markets},
         proofs=proofs,
         sound=sum(proof.held for proof in proofs),
-        **framed(result.title, figures(result, told)),
+        **frame.framed(
+            "report of a run",
+            result.title,
+            (headline(result), aftermath(result, proofs)),
+            _facts(result, build or {"versions, code hash": MISSING}),
+            CONTENTS,
+            (),
+            figures(result, told),
+        ),
     )
+
+
+def _facts(result: Result, build: Mapping[str, str]) -> dict[str, str]:
+    """Return what the run was made of, by name."""
+    return {
+        "scenario": result.scenario,
+        "seed": str(result.seed),
+        "chain": str(result.chain_id),
+        "steps": str(len(result.steps)),
+        "transactions": number(result.transactions, 0),
+        "wall time": f"{number(result.seconds, 1)} s",
+        **build,
+    }
 
 
 def _environment(lexicon: Lexicon) -> Environment:
     """Return the frame's Jinja with the page's own filters."""
-    environment = frame.environment()
+    environment = frame.environment(_TEMPLATES)
     environment.filters.update(
         amount=lexicon.amount,
         exact=lexicon.exact,
         clock=clock,
         number=number,
         percent=percent,
-        shorten=shorten,
         name_of=name_of,
         salt=lambda position: salt_of(position.position_id),
         ether=lambda wei: number(Decimal(f"{wei}E-18"), 6),

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ringfence.report.words import TIMES, number
 from ringfence.sim.result import Liquidation, Position, Result
-from ringfence.sim.wording import QUOTE, TIMES, Lexicon, name_of, number
+from ringfence.sim.wording import QUOTE, Lexicon, name_of
 
 Outcome: TypeAlias = Literal["open", "closed", "part", "whole", "insolvent"]
 """What became of a position, a partial liquidation and a written-off loss told apart."""

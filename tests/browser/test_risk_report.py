@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.risk.report.page import render
+from ringfence.report.page import render
 from tests.support.browser import BROWSER, visit
 from tests.support.risk_panels import every_panel
 
@@ -21,7 +21,9 @@ SCRIPT = re.compile(r"<script.*?</script>", re.S)
 def test_risk_report__in_a_browser__draws_every_figure_and_fetches_nothing(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     panels = every_panel()
-    page.write_text(render("Made", ["made"], {"seed": "1"}, panels) + COUNT, encoding="utf-8")
+    page.write_text(
+        render("report on risk", "Made", ["made"], {"seed": "1"}, panels) + COUNT, encoding="utf-8"
+    )
     dom, said = visit(page, tmp_path / "profile")
     assert said == []
     assert "<title>fetched 0</title>" in dom

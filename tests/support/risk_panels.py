@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import default_rng
 
+from ringfence.report.panel import Panel
 from ringfence.risk.agreement import disagreements
 from ringfence.risk.allocate import Scenarios, allocate
 from ringfence.risk.book import Book, BookLaw, Positions, random_positions
@@ -13,7 +14,6 @@ from ringfence.risk.liquidations import Terms
 from ringfence.risk.models import DEFAULT_MODELS
 from ringfence.risk.paths import DAY
 from ringfence.risk.report import losses, positions, prices, split, system
-from ringfence.risk.report.panel import Panel
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import expected_shortfall, value_at_risk
 from tests.support.risk import DOLLAR, risk_market

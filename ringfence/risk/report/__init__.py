@@ -1,4 +1,1 @@
-"""The report on a market's risk: figures as pure functions of results, and the page they stand on.
-
-It needs the extra `report`.
-"""
+"""The figures of a market's risk: pure functions of results. They need the extra `report`."""

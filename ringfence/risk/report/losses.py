@@ -8,9 +8,7 @@ from math import isfinite
 
 import numpy as np
 
-from ringfence.risk.arrays import Floats, Integers
-from ringfence.risk.errors import RiskError
-from ringfence.risk.report.panel import (
+from ringfence.report.panel import (
     COLOURS,
     POINTS,
     Panel,
@@ -24,9 +22,11 @@ from ringfence.risk.report.panel import (
     said,
     thinned,
 )
+from ringfence.report.style import EMPTY, Figure
+from ringfence.risk.arrays import Floats, Integers
+from ringfence.risk.errors import RiskError
 from ringfence.risk.sensitivity import Swing
 from ringfence.risk.tail import Estimate, share_of
-from ringfence.sim.plots.style import EMPTY, Figure
 
 _PERCENT = 100.0
 _TABLE = 12

@@ -7,13 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.risk.arrays import Floats
-from ringfence.risk.book import Book
-from ringfence.risk.liquidations import Terms, liquidate
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.passage import gbm_hit
-from ringfence.risk.paths import DAY, YEAR
-from ringfence.risk.report.panel import (
+from ringfence.report.panel import (
     Panel,
     Row,
     along,
@@ -24,6 +18,12 @@ from ringfence.risk.report.panel import (
     line,
     thinned,
 )
+from ringfence.risk.arrays import Floats
+from ringfence.risk.book import Book
+from ringfence.risk.liquidations import Terms, liquidate
+from ringfence.risk.market import RiskMarket
+from ringfence.risk.passage import gbm_hit
+from ringfence.risk.paths import DAY, YEAR
 
 _PERCENT = 100.0
 _BARS = 40

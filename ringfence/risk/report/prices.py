@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from ringfence.risk.arrays import Floats
-from ringfence.risk.errors import RiskError
-from ringfence.risk.fit import Fit
-from ringfence.risk.paths import PriceModel
-from ringfence.risk.report.panel import (
+from ringfence.report.panel import (
     COLOURS,
     Panel,
     Row,
@@ -24,6 +20,10 @@ from ringfence.risk.report.panel import (
     marks,
     thinned,
 )
+from ringfence.risk.arrays import Floats
+from ringfence.risk.errors import RiskError
+from ringfence.risk.fit import Fit
+from ringfence.risk.paths import PriceModel
 
 _SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TABLE = 12

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringfence.risk.arrays import Floats
-from ringfence.risk.errors import RiskError
-from ringfence.risk.report.panel import (
+from ringfence.report.panel import (
     COLOURS,
     Panel,
     Row,
@@ -22,8 +20,10 @@ from ringfence.risk.report.panel import (
     said,
     thinned,
 )
+from ringfence.report.style import EMPTY
+from ringfence.risk.arrays import Floats
+from ringfence.risk.errors import RiskError
 from ringfence.risk.tail import mean
-from ringfence.sim.plots.style import EMPTY
 
 _PERCENT = 100.0
 _TABLE = 12

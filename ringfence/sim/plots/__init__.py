@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ringfence.report.style import Figure
 from ringfence.sim.plots.ladder import ladder
 from ringfence.sim.plots.losses import losses
 from ringfence.sim.plots.ltv import ltvs
 from ringfence.sim.plots.price import price
 from ringfence.sim.plots.reserve import reserve
-from ringfence.sim.plots.style import Figure
 from ringfence.sim.result import Result
 from ringfence.sim.story import Story
 

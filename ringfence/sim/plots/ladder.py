@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ringfence.sim.plots.style import EMPTY, LOOKS, ROW, Figure, axis, layout, percentage, rows
+from ringfence.report.style import EMPTY, ROW, Figure, axis, layout, percentage, rows
+from ringfence.sim.plots.style import LOOKS
 from ringfence.sim.result import Result
 from ringfence.sim.story import OUTCOMES, Story
 from ringfence.sim.wording import Lexicon

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringfence.sim.plots.style import EMPTY, ROW, Figure, axis, layout, rows
+from ringfence.report.style import EMPTY, ROW, Figure, axis, layout, rows
 from ringfence.sim.result import Result
 from ringfence.sim.story import BEARERS, Story, loss_parts
 from ringfence.sim.wording import QUOTE, Lexicon

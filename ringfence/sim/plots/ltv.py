@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringfence.sim.plots.style import (
-    EMPTY,
-    KINDS,
-    LOOKS,
-    Figure,
-    axis,
-    hours,
-    layout,
-    note,
-    percentage,
-    spans,
-    time_axis,
-)
+from ringfence.report.style import EMPTY, Figure, axis, layout, note, percentage
+from ringfence.report.words import percent
+from ringfence.sim.plots.style import KINDS, LOOKS, hours, spans, time_axis
 from ringfence.sim.result import ActionKind, Market, Result
 from ringfence.sim.story import OUTCOMES, Story
-from ringfence.sim.wording import percent
 
 _HEIGHT = 300
 _GAP = 62

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from ringfence.sim.plots.style import (
-    EMPTY,
-    KINDS,
-    Figure,
-    axis,
-    hours,
-    layout,
-    span_notes,
-    spans,
-    time_axis,
-)
+from ringfence.report.style import EMPTY, Figure, axis, layout
+from ringfence.report.words import clock, percent
+from ringfence.sim.plots.style import KINDS, hours, span_notes, spans, time_axis
 from ringfence.sim.result import LiquidationKind, Result
-from ringfence.sim.wording import QUOTE, clock, name_of, percent
+from ringfence.sim.wording import QUOTE, name_of
 
 
 def price(result: Result) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.sim.plots.style import Figure, axis, layout, note
+from ringfence.report.style import Figure, axis, layout, note
 from ringfence.sim.result import Market, Result
 from ringfence.sim.wording import Lexicon
 

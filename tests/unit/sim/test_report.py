@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ringfence.sim.frame import embed
+from ringfence.report.frame import embed
 from ringfence.sim.report import render
 from ringfence.sim.result import Check, Keeper, Result, from_json, to_json
 from tests.support.synthetic_result import synthetic_result
@@ -85,7 +85,7 @@ def test_render__whole_result__links_lead_somewhere(page: Page) -> None:
 
 
 def test_render__whole_result__names_the_run(page: Page, result: Result) -> None:
-    for words in ("A synthetic crash", "synthetic", "31337", "0.4.3", "0x5e5e5e5e…5e5e5e"):
+    for words in ("A synthetic crash", "synthetic", "31337", "0.4.3", "0x5e5e5e5e5e…5e5e5e5e"):
         assert words in page.text
     assert f"All {len(result.checks)} checks held" in page.text
     assert "WETH fell 56.0\u00a0% in 48 hours, from 195.55 to 86.00 USDC, then rose" in " ".join(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.sim import plots, wording
+from ringfence.report import frame, words
+from ringfence.report.words import number
 from ringfence.sim.plots import figures
 from ringfence.sim.result import Result
 from ringfence.sim.story import BEARERS, OUTCOMES, loss_parts, stories
-from ringfence.sim.wording import Lexicon, number
+from ringfence.sim.wording import Lexicon
 from tests.support.synthetic_result import synthetic_result
 
 
@@ -51,7 +52,7 @@ def test_figures__ladder__is_sorted_by_room_at_the_opening(result: Result) -> No
 
 
 def test_figures__colours__are_names_that_the_page_defines(result: Result) -> None:
-    defined = (Path(plots.__file__).parents[1] / "templates/report.css").read_text("utf-8")
+    defined = (Path(frame.__file__).parent / "templates/report.css").read_text("utf-8")
 
     def words(value: object) -> set[str]:
         if isinstance(value, dict):
@@ -100,4 +101,4 @@ def test_number__long_integer__keeps_every_digit() -> None:
 
 
 def test_wording__examples__are_true() -> None:
-    assert doctest.testmod(wording).failed == 0
+    assert doctest.testmod(words).failed == 0

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from ringfence.report.words import MINUS
 from ringfence.sim.proof import decode, prove
 from ringfence.sim.result import Liquidation, Result, Word
-from ringfence.sim.wording import MINUS, Lexicon
+from ringfence.sim.wording import Lexicon
 from tests.support.synthetic_result import synthetic_result
 
 

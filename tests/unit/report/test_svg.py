@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ringfence.risk.report.panel import Panel, along, bars, figure, heat, line, marks
-from ringfence.risk.report.svg import WIDTH, draw
+from ringfence.report.panel import Panel, along, bars, figure, heat, line, marks
+from ringfence.report.svg import WIDTH, draw
 from tests.support.risk_panels import every_panel
 
 PANELS = every_panel()

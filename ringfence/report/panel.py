@@ -13,10 +13,10 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.report.style import Figure, axis, layout
 from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.paths import DAY
-from ringfence.sim.plots.style import Figure, axis, layout
 
 Cell = str | int | float
 Row = tuple[Cell, ...]

@@ -13,7 +13,7 @@ from itertools import count, pairwise
 from math import ceil, floor, log10
 from typing import Any
 
-from ringfence.sim.plots.style import Figure
+from ringfence.report.style import Figure
 
 WIDTH = 1_000
 _TOP, _RIGHT, _BOTTOM = 52, 20, 56

@@ -7,10 +7,11 @@ import re
 
 import pytest
 
+from ringfence.report.frame import cell
+from ringfence.report.page import render
+from ringfence.report.panel import Panel, along, clean, figure, line
+from ringfence.report.style import EMPTY
 from ringfence.risk.errors import RiskError
-from ringfence.risk.report.page import cell, render
-from ringfence.risk.report.panel import Panel, along, clean, figure, line
-from ringfence.sim.plots.style import EMPTY
 from tests.support.risk_panels import every_panel
 
 FACTS = {"seed": "7", "SHA-256 of the scenario": "ab" * 32, "command": "ape run risk loss"}
@@ -18,7 +19,7 @@ DRAWN = figure([line("a", [0, 1], [1, 2], "$blue")], along("x"), along("y"))
 
 
 def page(*panels: Panel, title: str = "title") -> str:
-    return render(title, ["lead of it", "and more"], FACTS, panels)
+    return render("report on risk", title, ["lead of it", "and more"], FACTS, panels)
 
 
 def test_render__every_figure__has_its_place_caption_numbers_and_link() -> None:
