@@ -12,8 +12,9 @@ from ringfence.math.balance_sheet import BalanceSheet, scaled_assets, scaled_cla
 from ringfence.math.fixed_point import WAD
 from ringfence.sim.chronicle import Entry, position_slot_of
 from ringfence.sim.evidence import mirror_differs
-from ringfence.sim.history import POSITION_EVENTS, History
+from ringfence.sim.history import DECIMALS, POSITION_EVENTS, History
 from ringfence.sim.price_path import HOUR
+from ringfence.sim.replay import replay
 from ringfence.sim.result import (
     Check,
     Conservation,
@@ -203,6 +204,15 @@ def _feed_followed_market(found: Findings) -> _Answer:
 
 
 # What the scenario was written to show
+
+
+def _vectorised_engine_agrees(found: Findings) -> _Answer:
+    """Ask the risk engine, of every position at every step, what the vault said."""
+    run = replay(found.steps, found.markets, found.positions, DECIMALS)
+    wrong = [one.position for one in run.tracks if one.differs.any()]
+    if wrong:
+        return False, ", ".join(f"{one.account} in {one.market}" for one in wrong)
+    return True, f"{len(run.tracks) * len(found.steps):,} position-steps, due as the vault says"
 
 
 def _enough_accounts(found: Findings) -> _Answer:
@@ -439,6 +449,7 @@ ALWAYS: Mapping[str, Callable[[Findings], _Answer]] = {
     "periphery_holds_nothing": _periphery_holds_nothing,
     "keeper_profit_in_wallet": _keeper_profit_in_wallet,
     "feed_followed_market": _feed_followed_market,
+    "vectorised_engine_agrees": _vectorised_engine_agrees,
 }
 """What must hold whatever the scenario."""
 

@@ -19,7 +19,8 @@ from ringfence.sim.chronicle import (
     position_slot_of,
     read_books,
 )
-from ringfence.sim.history import History, in_usdc, risk_of, symbol_of
+from ringfence.sim.history import History, debt_indices, in_usdc, risk_of, symbol_of
+from ringfence.sim.play import Play
 from ringfence.sim.result import (
     Action,
     ActionKind,
@@ -32,6 +33,7 @@ from ringfence.sim.result import (
     Market,
     Position,
     Status,
+    Step,
     Word,
 )
 from ringfence.sim.stage import Venue
@@ -195,6 +197,7 @@ def _action(history: History, entry: Entry) -> Action:
         debt=debt,
         margin=margin,
         margin_token=token,
+        slot=event["slot"],
     )
 
 
@@ -233,8 +236,7 @@ def _equity(collateral: int, debt: int, price: int) -> int:
 def positions(
     history: History,
     sheets: Mapping[str, BalanceSheet],
-    ltvs: Mapping[tuple[str, int], Sequence[float | None]],
-    steps: int,
+    play: Play,
 ) -> tuple[Position, ...]:
     """Return every position; `sheets` are the vaults' books at the end, by address."""
     end = history.entries[-1].time
@@ -254,7 +256,7 @@ def positions(
         value = health.value_down(first.collateral, history.price_of(venue, opened.time))
         owed = health.debt_up(first.scaled_debt, opened.event["debt_index"])
         to_keepers, to_reserve = _bonus(history, entries)
-        series = [*ltvs.get((venue.id, position_id), ())]
+        series = [*play.ltvs.get((venue.id, position_id), ())]
         owner = checksum((position_id >> 96).to_bytes(20, "big"))
         found.append(
             Position(
@@ -276,7 +278,8 @@ def positions(
                 result=taken_out + kept - put_in,
                 to_keepers=to_keepers,
                 to_reserve=to_reserve,
-                ltvs=(*series, *[None] * (steps - len(series))),
+                ltvs=(*series, *[None] * (len(play.steps) - len(series))),
+                liquidatable_at=tuple(play.liquidatable.get((venue.id, position_id), ())),
             )
         )
     return tuple(sorted(found, key=lambda one: (one.account, one.opened_at, one.market)))
@@ -312,10 +315,14 @@ def _share(part: Decimal) -> float:
 
 
 def markets(
-    history: History, sheets: Mapping[str, BalanceSheet], found: Sequence[Liquidation]
+    history: History,
+    sheets: Mapping[str, BalanceSheet],
+    steps: Sequence[Step],
+    found: Sequence[Liquidation],
 ) -> tuple[Market, ...]:
     """Return every vault with its books before the path and after it."""
     result = []
+    times = [history.start + step.time for step in steps]
     for venue in history.venues.values():
         address, file = venue.vault.address, venue.market.file
         mine = [one for one in found if one.market == venue.id]
@@ -338,6 +345,8 @@ def markets(
                 liquidations=len(mine),
                 to_reserve_lost=sum(one.loss_to_reserve for one in mine),
                 to_lenders_lost=sum(one.loss_to_lenders for one in mine),
+                risk=risk_of(venue),
+                debt_indices=debt_indices(venue, history.sheets(address), times),
             )
         )
     return tuple(result)

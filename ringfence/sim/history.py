@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from ringfence.evm import StateDiff
+from ringfence.evm import StateDiff, load
+from ringfence.math import accrual, balance_sheet
+from ringfence.math.balance_sheet import BalanceSheet
 from ringfence.math.liquidation import RiskParams
 from ringfence.math.oracles import price_down, scale_factor
-from ringfence.sim.chronicle import Chronicle, Entry, Prices
+from ringfence.math.rates import KinkedRate
+from ringfence.sim.chronicle import Chronicle, Entry, Prices, books_slots
 from ringfence.sim.stage import Stage, Venue
 
 _FEED_DECIMALS = 8
-_WETH_DECIMALS = 18
-_USDC_DECIMALS = 6
+DECIMALS = {"WETH": 18, "USDC": 6}
+"""Of the tokens of every scenario, by their symbols."""
 POSITION_EVENTS = ("Adjusted", "ToppedUp", "Liquidated")
 
 
@@ -28,12 +32,12 @@ def oracle_price(venue: Venue, answers: tuple[int, int]) -> int:
     ether, dollar = answers
     if venue.side == "long":
         return price_down(
-            scale_factor(_USDC_DECIMALS + _FEED_DECIMALS, _WETH_DECIMALS + _FEED_DECIMALS),
+            scale_factor(DECIMALS["USDC"] + _FEED_DECIMALS, DECIMALS["WETH"] + _FEED_DECIMALS),
             ether,
             dollar,
         )
     return price_down(
-        scale_factor(_WETH_DECIMALS + _FEED_DECIMALS, _USDC_DECIMALS + _FEED_DECIMALS),
+        scale_factor(DECIMALS["WETH"] + _FEED_DECIMALS, DECIMALS["USDC"] + _FEED_DECIMALS),
         dollar,
         ether,
     )
@@ -52,11 +56,30 @@ def risk_of(venue: Venue) -> RiskParams:
     )
 
 
+def debt_indices(
+    venue: Venue, sheets: Sequence[BalanceSheet], times: Sequence[int]
+) -> tuple[int, ...]:
+    """Return a vault's debt index, 1e18, at times, unix seconds, as its views count interest.
+
+    `sheets` are its books whenever they were written, in order, the first before all times.
+    """
+    parameters = venue.vault.parameters()
+    curve = venue.vault.engine.at(parameters.rate_model, load("KinkedRate"))
+    rate = KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2())
+    fallback, factor = parameters.fallback_rate, parameters.reserve_factor
+    found = []
+    for time in times:
+        sheet = sheets[bisect_right(sheets, time, key=lambda one: one.last_accrual) - 1]
+        grown, _ = accrual.preview(sheet, time, rate.borrow_rate, fallback, factor)
+        found.append(grown.debt_index)
+    return tuple(found)
+
+
 def in_usdc(symbol: str, amount: int | Fraction, price: Fraction) -> int:
     """Return an amount of WETH or USDC in USDC units at a price of USDC per WETH."""
     if symbol == "USDC":
         return int(amount)
-    return int(amount * price * 10**_USDC_DECIMALS / 10**_WETH_DECIMALS)
+    return int(amount * price * 10 ** DECIMALS["USDC"] / 10 ** DECIMALS["WETH"])
 
 
 def symbol_of(stage: Stage, token: str) -> str:
@@ -128,6 +151,18 @@ class History:
                 return word
             word = other.event["slot"]
         return word
+
+    def sheets(self, vault: str) -> list[BalanceSheet]:
+        """Return a vault's books at the end of every block in which it spoke, in order."""
+        blocks = sorted({one.block for one in self.entries if one.event.address == vault})
+        asked = [
+            ("eth_getStorageAt", [vault, hex(slot), hex(block)])
+            for block in blocks
+            for slot in books_slots()
+        ]
+        words = [int(word, 16) for word in self.chronicle.ask(asked)]
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return [balance_sheet.unpack(*pair) for pair in pairs]
 
     def price_of(self, venue: Venue, time: int) -> int:
         """Return a vault's oracle price at a time, 1e36."""

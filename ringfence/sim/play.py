@@ -98,6 +98,7 @@ class Play:
                 feed=float(self.stage.feed_price()),
                 pool=float(self.stage.pool_price()),
                 keeper_on=keeper_on,
+                answer=int(self.stage.ether_feed.latestAnswer()),
             )
         )
 

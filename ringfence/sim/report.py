@@ -17,6 +17,7 @@ from jinja2 import Environment
 from ringfence.report import frame
 from ringfence.report.words import MISSING, TIMES, clock, number, percent
 from ringfence.sim.plots import figures
+from ringfence.sim.plots.engine import engine_panels
 from ringfence.sim.proof import Proof, prove
 from ringfence.sim.result import Action, Books, Market, Result
 from ringfence.sim.story import BEARERS, OUTCOMES, Story, loss_parts, stories
@@ -27,6 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 CONTENTS = {
     "price": "Price",
     "positions": "Positions",
+    "engine": "Engine",
     "losses": "Losses",
     "lenders": "Lenders",
     "keeper": "Keeper",
@@ -65,6 +67,7 @@ def render(result: Result, build: Mapping[str, str] | None = None) -> str:
     lexicon = Lexicon.of(result)
     told = stories(result)
     proofs = tuple(prove(one, lexicon) for one in result.liquidations)
+    panels = engine_panels(result)
     page = _environment(lexicon).get_template("report.html.j2")
     return page.render(
         result=result,
@@ -76,13 +79,14 @@ def render(result: Result, build: Mapping[str, str] | None = None) -> str:
         books={market.name: book_rows(market, lexicon) for market in result.markets},
         proofs=proofs,
         sound=sum(proof.held for proof in proofs),
+        panels=panels,
         **frame.framed(
             "report of a run",
             result.title,
             (headline(result), aftermath(result, proofs)),
             _facts(result, build or {"versions, code hash": MISSING}),
             CONTENTS,
-            (),
+            panels,
             figures(result, told),
         ),
     )

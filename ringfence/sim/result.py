@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
+from ringfence.math.liquidation import RiskParams
+
 Json: TypeAlias = Any
 """A JSON value, or what it stands for."""
 
@@ -50,13 +52,17 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the path: the market's price, the feed's, the pool's at its end."""
+    """One step of the path: the market's price, the feed's, the pool's at its end.
+
+    `answer` is what WETH's feed answers, with 8 decimals.
+    """
 
     time: int
     market: float
     feed: float
     pool: float
     keeper_on: bool
+    answer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ class Action:
 
     `collateral` and `debt` are the signed changes, in collateral and asset units; `margin` is what
     the owner put in (positive) or got out (negative), in units of `margin_token`, 0 where nothing
-    went to or came from a wallet.
+    went to or came from a wallet. `slot` is the position's word after it.
     """
 
     kind: ActionKind
@@ -124,6 +130,7 @@ class Action:
     debt: int
     margin: int
     margin_token: str
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,9 @@ class Position:
     `kept` (the equity still in the slot at the end, at the feed's last price, at least 0) are in
     USDC units, each at the price of its time. `result` = taken_out + kept - put_in. `to_keepers`
     is the bonus that liquidations cost the owner, and `to_reserve` the cut, both in USDC units.
-    `ltvs` has one entry a step, None before the opening and after the end.
+    `ltvs` has one entry a step, None before the opening and after the end; `liquidatable_at` are
+    the steps, counted from 0, at which the vault would have let it be liquidated before its owner
+    acted.
     """
 
     position_id: int
@@ -156,6 +165,7 @@ class Position:
     to_keepers: int
     to_reserve: int
     ltvs: tuple[float | None, ...]
+    liquidatable_at: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,8 @@ class Market:
     liquidations: int
     to_reserve_lost: int
     to_lenders_lost: int
+    risk: RiskParams
+    debt_indices: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

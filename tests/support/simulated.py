@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ringfence.evm import Engine
 from ringfence.evm.artifacts import ROOT
-from ringfence.risk.from_scenario import LeftAlone, from_scenario
+from ringfence.risk.from_scenario import from_scenario
+from ringfence.risk.left_alone import LeftAlone
 from ringfence.risk.trigger import trigger
 from ringfence.sim.chronicle import books_slots, position_slot_of
 from ringfence.sim.meter import Meter

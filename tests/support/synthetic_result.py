@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from ringfence.math import balance_sheet, position_slot
+from ringfence.math.fixed_point import WAD
+from ringfence.math.liquidation import RiskParams
 from ringfence.sim.result import (
     Action,
     ActionKind,
@@ -31,6 +33,8 @@ from ringfence.sim.result import (
 )
 
 HOUR = 3_600
+STEP = 1_200
+CENT = WAD // 100
 USDC = Token("USDC", "0x" + "c0" * 20, 6)
 WETH = Token("WETH", "0x" + "e0" * 20, 18)
 WAYPOINTS = (
@@ -61,6 +65,10 @@ LONG = Market(
     liquidations=0,
     to_reserve_lost=0,
     to_lenders_lost=0,
+    risk=RiskParams(
+        86 * WAD // 100, 83 * WAD // 100, WAD // 100, 1_077 * WAD // 1_000, WAD // 10, 0
+    ),
+    debt_indices=(),
 )
 SHORT = replace(
     LONG,
@@ -105,6 +113,7 @@ class Sketch:
     taken_out: float = 0.0
     bonus: float = 0.0
     ltvs: list[float | None] = field(default_factory=list)
+    due: list[int] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
     @property
@@ -132,6 +141,7 @@ class Sketch:
                 debt=round(debt * 10**lent),
                 margin=margin,
                 margin_token=self.market.collateral,
+                slot=position_word(self, time),
             )
         )
 
@@ -168,6 +178,8 @@ def play(sketch: Sketch, time: int, liquidations: list[Liquidation]) -> None:
         lent = sketch.margin * (sketch.leverage - 1) * per_unit
         sketch.act("opened", time, bought, lent, round(sketch.margin * 10**held))
         sketch.put_in, sketch.open = sketch.margin * in_usdc, True
+    if sketch.open and sketch.ltv(price) > sketch.market.liquidation_ltv:
+        sketch.due.append(time // STEP)
     if sketch.open and sketch.closes_at is not None and time >= sketch.closes_at:
         equity = sketch.collateral - sketch.debt / per_unit
         sketch.act("closed", time, -sketch.collateral, -sketch.debt, -round(equity * 10**held))
@@ -259,8 +271,8 @@ def liquidate(sketch: Sketch, time: int, liquidations: list[Liquidation]) -> Non
 
 
 def position_word(sketch: Sketch, risk_time: int) -> int:
-    """Return the slot of a position as the vault would pack it."""
-    if not sketch.open or sketch.collateral < 1e-9:
+    """Return the slot of a position as the vault would pack it, 0 when it is gone."""
+    if sketch.collateral < 1e-9:
         return 0
     held, lent = sketch.decimals()
     return position_slot.pack(
@@ -289,7 +301,7 @@ def finished(sketch: Sketch, last: int) -> Position:
         opened_at=sketch.opened_at,
         status=sketch.status,
         actions=tuple(sketch.actions),
-        slot=position_word(sketch, sketch.opened_at),
+        slot=sketch.actions[-1].slot,
         collateral=round(sketch.collateral * 10**held) if sketch.open else 0,
         debt=round(sketch.debt * 10**lent) if sketch.open else 0,
         put_in=put_in,
@@ -299,6 +311,7 @@ def finished(sketch: Sketch, last: int) -> Position:
         to_keepers=round(sketch.bonus * 0.9 * 10**6),
         to_reserve=round(sketch.bonus * 0.1 * 10**6),
         ltvs=tuple(sketch.ltvs),
+        liquidatable_at=tuple(sketch.due),
     )
 
 
@@ -306,7 +319,7 @@ def synthetic_result(**changes: Any) -> Result:
     """Return the made-up result, with fields changed at will."""
     drawn = sketches()
     liquidations: list[Liquidation] = []
-    times = range(0, WAYPOINTS[-1][0] * HOUR, 1_200)
+    times = range(0, WAYPOINTS[-1][0] * HOUR, STEP)
     for time in times:
         for sketch in drawn:
             play(sketch, time, liquidations)
@@ -323,12 +336,20 @@ def synthetic_result(**changes: Any) -> Result:
         keeper_off=(KEEPER_OFF,),
         tokens=(USDC, WETH),
         steps=tuple(
-            Step(one, price_at(one), price_at(one - one % 3_600), price_at(one) * 1.0004, True)
+            Step(
+                time=one,
+                market=price_at(one),
+                feed=price_at(one - one % 3_600),
+                pool=price_at(one) * 1.0004,
+                keeper_on=not KEEPER_OFF[0] <= one < KEEPER_OFF[1],
+                answer=round(price_at(one) * 10**8),
+            )
             for one in times
         ),
         markets=tuple(
             replace(
                 market,
+                debt_indices=(WAD,) * len(times),
                 liquidations=sum(one.market == market.name for one in liquidations),
                 to_reserve_lost=sum(
                     one.loss_to_reserve for one in liquidations if one.market == market.name

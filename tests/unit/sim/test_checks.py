@@ -9,10 +9,14 @@ from typing import Any, cast
 import pytest
 
 from ringfence.evm import Event, StateDiff
+from ringfence.math.fixed_point import WAD
+from ringfence.math.liquidation import RiskParams
+from ringfence.math.position_slot import PositionSlot, pack
 from ringfence.sim import checks
 from ringfence.sim.checks import ALWAYS, OUTCOMES, Findings
 from ringfence.sim.chronicle import Entry, books_slots, position_slot_of
 from ringfence.sim.result import (
+    Action,
     Books,
     Conservation,
     Keeper,
@@ -24,6 +28,7 @@ from ringfence.sim.result import (
 )
 from ringfence.sim.scenario import Scenario
 
+CENT = WAD // 100
 THREE_WORDS = tuple(
     Word(name, n, 0, 1) for n, name in enumerate(("books 1", "books 2", "position"))
 )
@@ -71,6 +76,7 @@ POSITION = Position(
     to_keepers=0,
     to_reserve=0,
     ltvs=(),
+    liquidatable_at=(),
 )
 BOOKS = Books(cash=1, debt=0, claims=1, reserve=0, supply_index=10**18)
 MARKET = Market(
@@ -90,13 +96,20 @@ MARKET = Market(
     liquidations=0,
     to_reserve_lost=0,
     to_lenders_lost=0,
+    risk=RiskParams(
+        86 * WAD // 100, 83 * WAD // 100, WAD // 100, 1_077 * WAD // 1_000, WAD // 10, 0
+    ),
+    debt_indices=(WAD, WAD),
 )
 SHORT = replace(MARKET, name="short", side="short")
 
 
 def steps(*prices: float) -> tuple[Step, ...]:
     """One price a quarter of an hour."""
-    return tuple(Step(n * 900, price, price, price, True) for n, price in enumerate(prices))
+    return tuple(
+        Step(n * 900, price, price, price, True, round(price * 10**8))
+        for n, price in enumerate(prices)
+    )
 
 
 def findings(**changes: Any) -> Findings:
@@ -245,6 +258,19 @@ def test_keeper_stood_still__liquidated_meanwhile__fails() -> None:
     assert not held(
         "keeper_stood_still", steps=CRASH, keeper_off=((1_800, 3_600),), liquidations=(acted,)
     )
+
+
+def test_vectorised_engine_agrees__vault_says_otherwise_at_a_step__fails() -> None:
+    word = pack(PositionSlot(10**18, 80 * 10**6, 0))
+    opened = Action("opened", 0, "0x01", 100.0, 10**18, 80 * 10**6, 0, "WETH", word)
+    position = replace(POSITION, actions=(opened,), liquidatable_at=(1,))
+
+    def agrees(at: tuple[int, ...]) -> bool:
+        there = replace(position, liquidatable_at=at)
+        return held("vectorised_engine_agrees", steps=steps(100, 93), positions=(there,))
+
+    assert agrees((1,))  # 80 of 93 is more than 86 %
+    assert not any(map(agrees, [(), (0,), (0, 1)]))
 
 
 def test_run_checks__expectations__only_those_of_the_scenario(

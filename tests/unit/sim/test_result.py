@@ -27,7 +27,7 @@ RESULT = Result(
             POSITION,
             slot=2**256 - 1,
             ltvs=(None, 0.5),
-            actions=(Action("opened", 0, "0x01", 1.0, 2**111, -1, 5, "WETH"),),
+            actions=(Action("opened", 0, "0x01", 1.0, 2**111, -1, 5, "WETH", 2**255),),
         ),
     ),
     liquidations=(LIQUIDATION,),
