@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ringfence.evm import Engine, InProcessEngine
 from ringfence.evm.anvil import launch
+from ringfence.report import made
 from ringfence.sim.outcome import Outcome, Speed, to_json
 from ringfence.sim.simulate_tables import (
     attacks_table,
@@ -23,6 +25,10 @@ from ringfence.sim.simulate_tables import (
     positions_table,
     speed_line,
 )
+from scripts._risk_report import write_page
+
+if TYPE_CHECKING:
+    from ringfence.risk.left_alone import LeftAlone
 
 WIDTH = 150
 
@@ -89,3 +95,23 @@ def write(outcome: Outcome, told: object, out: Path) -> None:
 def summary(outcome: Outcome, speed: Speed) -> dict[str, object]:
     """Return what is printed with --json."""
     return {**outcome.summary(), "speed": asdict(speed)}
+
+
+def write_report(
+    outcome: Outcome, speed: Speed, alone: Mapping[str, LeftAlone] | None, to: Path
+) -> None:
+    """Write the page of a play."""
+    # Figures and the vectorised engine take seconds to import.
+    from ringfence.sim.outcome_page import outcome_page
+
+    facts = {
+        "scenario": outcome.scenario,
+        "seed": str(outcome.seed),
+        "engine": speed.engine,
+        "steps": str(len(outcome.steps)),
+        **made.versions("vyper", "numpy"),
+        "SHA-256 of the scenario": outcome.sha256,
+        **made.vault_hash(),
+        **made.command(),
+    }
+    write_page(to, outcome_page(outcome, facts, alone))

@@ -14,7 +14,8 @@ from ringfence.sim.outcome import Outcome, Speed
 from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
 from ringfence.sim.simulate import simulate
 from scripts._node import one_line_errors
-from scripts._simulate_show import bar, engine_of, show, summary, write
+from scripts._risk_report import report_option
+from scripts._simulate_show import bar, engine_of, show, summary, write, write_report
 
 
 def _play(
@@ -67,6 +68,7 @@ def _play(
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory for result.json, summary.json and the deployment's record.",
 )
+@report_option
 @one_line_errors
 def cli(
     scenario_file: Path,
@@ -78,6 +80,7 @@ def cli(
     workers: int,
     as_json: bool,
     out: Path | None,
+    report: Path | None,
 ) -> None:
     """Play a scenario on the bytecode or vectorised; exit with 0 only if every check held."""
     scenario = load_scenario(scenario_file)
@@ -89,6 +92,8 @@ def cli(
     if runs is not None and engine_name != "vectorised":
         raise click.UsageError("--runs is for --engine vectorised; add that")
     if compare or engine_name == "vectorised":
+        if report is not None:
+            raise click.UsageError("--report is for a play on the bytecode alone; leave it out")
         # The vectorised engine takes seconds to import.
         from scripts import _simulate_vectorised as vectorised
 
@@ -104,12 +109,16 @@ def cli(
         outcome, speed = _play(
             engine, scenario, scenario_file, chosen, out or Path(folder), passive=passive
         )
+        alone = None
         if passive:
             from ringfence.risk.from_scenario import from_scenario, with_agreement
 
-            outcome = with_agreement(outcome, from_scenario(scenario, chosen, Path(folder)))
+            alone = from_scenario(scenario, chosen, Path(folder))
+            outcome = with_agreement(outcome, alone)
     if out is not None:
         write(outcome, summary(outcome, speed), out)
+    if report is not None:
+        write_report(outcome, speed, alone, report)
     if as_json:
         click.echo(json.dumps(summary(outcome, speed), indent=2))
     else:

@@ -8,7 +8,7 @@ liquidated, exactly. `ringfence.risk.played` goes on from there with keepers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -192,6 +192,22 @@ def from_scenario(scenario: Scenario, seed: int, folder: Path) -> dict[str, Left
         name: one.left_alone(one.slots, one.sheet, answers, times)
         for name, one in opened.vaults.items()
     }
+
+
+def differences(outcome: Outcome, markets: Mapping[str, LeftAlone]) -> Integers:
+    """Return 1 for each verdict in which simulation and engine differ, 0 for the others.
+
+    int64 [verdict]: every position at every step, the steps of one position side by side.
+    """
+    ends = {(one.market, int(one.id, 16)): one.liquidatable_at for one in outcome.positions}
+    found = []
+    for name, alone in markets.items():
+        said = alone.liquidatable()
+        for column, position_id in enumerate(alone.ids):
+            seen = np.zeros(said.shape[0], np.bool_)
+            seen[[*ends[name, position_id]]] = True
+            found.append(said[:, column] != seen)
+    return np.concatenate(found).astype(np.int64)
 
 
 def agreement(outcome: Outcome, markets: dict[str, LeftAlone]) -> Check:

@@ -14,7 +14,8 @@ _PLACES = {"WETH": 4, "USDC": 2}
 _HOUR = 3_600
 
 
-def _amount(symbol: str, units: int, *, sign: bool = False) -> str:
+def amount(symbol: str, units: int, *, sign: bool = False) -> str:
+    """Return an amount in whole tokens, as its symbol asks for."""
     whole = Decimal(units).scaleb(-TOKENS[symbol].decimals)
     return f"{whole:{'+' if sign else ''},.{_PLACES[symbol]}f}"
 
@@ -28,7 +29,7 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...] = ()) -> Ta
     return table
 
 
-def _ends(outcome: Outcome, market: str) -> tuple[str, str, MarketEnd]:
+def ends_of(outcome: Outcome, market: str) -> tuple[str, str, MarketEnd]:
     """Return a market's collateral and asset symbols, and what it ended with."""
     end = next(one for one in outcome.markets if one.id == market)
     return ("WETH" if end.asset == "USDC" else "USDC"), end.asset, end
@@ -42,7 +43,7 @@ def positions_table(outcome: Outcome) -> Table:
         ("opened, h", "liquidatable, h", "liquidations", "collateral", "debt"),
     )
     for one in outcome.positions:
-        held, owed, _end = _ends(outcome, one.market)
+        held, owed, _end = ends_of(outcome, one.market)
         at = one.liquidatable_at
         table.add_row(
             one.account,
@@ -51,8 +52,8 @@ def positions_table(outcome: Outcome) -> Table:
             f"{one.opened_at / _HOUR:.2f}",
             f"{outcome.steps[at[0]].time / _HOUR:.2f}" if at else "-",
             str(one.liquidations),
-            f"{_amount(held, one.collateral)} {held}",
-            f"{_amount(owed, one.debt)} {owed}",
+            f"{amount(held, one.collateral)} {held}",
+            f"{amount(owed, one.debt)} {owed}",
         )
     return table
 
@@ -66,7 +67,7 @@ def markets_table(outcome: Outcome) -> Table:
     )
     for one in outcome.markets:
         amounts = [one.cash, one.debt, one.reserve, one.repaid, one.loss, one.lender_loss]
-        *books, repaid, loss, borne = (_amount(one.asset, units) for units in amounts)
+        *books, repaid, loss, borne = (amount(one.asset, units) for units in amounts)
         table.add_row(one.id, one.asset, *books, str(one.liquidations), repaid, loss, borne)
     return table
 
@@ -75,9 +76,9 @@ def lenders_table(outcome: Outcome) -> Table:
     """Return one row a lender of a vault."""
     table = _table("Lenders", ("account", "market", "in"), ("lent", "withdrawn", "claim", "gain"))
     for one in outcome.lenders:
-        _held, asset, _end = _ends(outcome, one.market)
-        amounts = (_amount(asset, units) for units in (one.lent, one.withdrawn, one.claim))
-        table.add_row(one.account, one.market, asset, *amounts, _amount(asset, one.gain, sign=True))
+        _held, asset, _end = ends_of(outcome, one.market)
+        amounts = (amount(asset, units) for units in (one.lent, one.withdrawn, one.claim))
+        table.add_row(one.account, one.market, asset, *amounts, amount(asset, one.gain, sign=True))
     return table
 
 
@@ -94,9 +95,9 @@ def keepers_table(outcome: Outcome) -> Table:
             str(one.latency),
             str(one.liquidations),
             str(one.failed),
-            _amount("USDC", one.usdc, sign=True),
-            _amount("WETH", one.weth, sign=True),
-            _amount("WETH", one.gas_cost),
+            amount("USDC", one.usdc, sign=True),
+            amount("WETH", one.weth, sign=True),
+            amount("WETH", one.gas_cost),
         )
     return table
 
@@ -109,7 +110,7 @@ def attacks_table(outcome: Outcome) -> Table:
         ("tried", "done", "gain", "bonus when insolvent", "result with the market"),
     )
     for one in outcome.attacks:
-        earned = (_amount("USDC", units, sign=True) for units in (one.gain, one.bonus, one.result))
+        earned = (amount("USDC", units, sign=True) for units in (one.gain, one.bonus, one.result))
         table.add_row(one.account, one.attack, one.market, str(one.tried), str(one.done), *earned)
     return table
 

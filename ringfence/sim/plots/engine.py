@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
+from typing import TypeAlias
 
 import numpy as np
 
@@ -98,15 +99,10 @@ def falls(result: Result, run: Replay) -> Panel:
     saved = sum(not row[-1] for row in table)
     traces = (
         ("due had nobody acted", alone, "$muted", "circle", 6),
-        ("engine: due", found["due"], "$near", "square", 9),
+        ("engine: due", found["due"], "$near", "square", 15),
         ("engine: liquidated", found["engine"], "$blue", "circle", 12),
         ("chain: liquidated", found["chain"], "$orange", "diamond", 6),
     )
-    drawn = [
-        marks(name, [x for x, _ in points], [y for _, y in points], colour, symbol, size)
-        for name, points, colour, symbol, size in traces
-        if points
-    ]
     names = [labels[at] for at in order]
     return Panel(
         "falls",
@@ -114,12 +110,30 @@ def falls(result: Result, run: Replay) -> Panel:
         f"With a keeper that acts at once the engine has {_positions(run.falls)}, the chain had "
         f"{_positions(chain)}: {len(same)} are the same position at the same step. {saved} more "
         "would have fallen had nobody acted.",
-        figure(drawn, along("hours since the start", dtick=6, range=[times[0], times[-1]]),
-               rows(names), 130 + ROW * len(names)),
+        in_rows(traces, names, times),
         ("position", "market", "due had nobody acted", "engine: first liquidated", "chain: first",
          "engine: times", "chain: times"),
         tuple(table[at] for at in order),
     )  # fmt: skip
+
+
+Marks: TypeAlias = tuple[str, Sequence[tuple[float, str]], str, str, int]
+"""A trace: its name, (hour, row) of each mark, colour, symbol, size."""
+
+
+def in_rows(traces: Sequence[Marks], names: Sequence[str], times: Sequence[float]) -> Figure:
+    """Return marks over time, hours, in named rows, the first on top."""
+    drawn = [
+        marks(name, [x for x, _ in points], [y for _, y in points], colour, symbol, size)
+        for name, points, colour, symbol, size in traces
+        if points
+    ]
+    return figure(drawn, over(times), rows([*names]), 130 + ROW * len(names))
+
+
+def over(times: Sequence[float]) -> Figure:
+    """Return the axis of a run's time, hours."""
+    return along("hours since the start", range=[times[0], times[-1]])
 
 
 def _when(result: Result, step: int | None) -> str:
@@ -168,7 +182,7 @@ def cascade(result: Result, run: Replay) -> Panel:
                 drawn("liquidated: engine", by_engine, "$blue", "solid", 5),
                 drawn("liquidated: chain", on_chain, "$orange", "solid", 1.8),
             ],
-            along("hours since the start", dtick=6, range=[times[0], times[-1]]),
+            over(times),
             along(f"debt, {QUOTE}", rangemode="tozero"),
         ),
         ("h:min", f"owed, {QUOTE}", f"engine, {QUOTE}", f"chain, {QUOTE}"),
