@@ -15,11 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ringfence.deploy import RecordStore
 from ringfence.evm.anvil import AnvilEngine, launch
 from ringfence.evm.rpc import JsonRpc
+from ringfence.report import made
 from ringfence.sim.build import build_of
 from ringfence.sim.demo import CHAIN_ID, HISTORY, run
 from ringfence.sim.report import render
 from ringfence.sim.result import Result, to_json
-from ringfence.sim.scenario import Scenario, load_scenario
+from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
 from ringfence.sim.tables import checks_table, keeper_line, markets_table, positions_table
 from scripts._node import LOCAL_CHAIN_IDS, ROOT, fail, one_line_errors
 
@@ -70,12 +71,18 @@ def _node(engine: AnvilEngine) -> str:
         rpc.close()
 
 
-def _write(result: Result, node: str, out: Path) -> None:
+def _write(result: Result, scenario_file: Path, node: str, out: Path) -> None:
     (out / "result.json").write_text(to_json(result), encoding="utf-8")
     summary = json.dumps(result.summary(), indent=2) + "\n"
     (out / "summary.json").write_text(summary, encoding="utf-8")
     record = RecordStore(out / "deployment.json").load(result.chain_id)
-    (out / "report.html").write_text(render(result, build_of(record, node)), encoding="utf-8")
+    build = {
+        **build_of(record, node),
+        "SHA-256 of the scenario": fingerprint(scenario_file),
+        **made.vault_hash(),
+        **made.command(),
+    }
+    (out / "report.html").write_text(render(result, build), encoding="utf-8")
 
 
 def _show(result: Result, out: Path) -> None:
@@ -116,7 +123,7 @@ def cli(
     with _engine(network) as engine:
         chosen = scenario.seed if seed is None else seed
         result = _play(engine, scenario, scenario_file.stem, chosen, out)
-        _write(result, _node(engine), out)
+        _write(result, scenario_file, _node(engine), out)
     if as_json:
         click.echo(json.dumps(result.summary(), indent=2))
     else:

@@ -35,6 +35,20 @@ def _play(
         )
 
 
+def _check(
+    engine_name: str, runs: int | None, *, passive: bool, compare: bool, report: Path | None
+) -> None:
+    """Raise where options exclude each other."""
+    if passive + compare + (runs is not None) > 1:
+        raise click.UsageError("--passive, --compare and --runs are three things; choose one")
+    if engine_name == "vectorised" and passive:
+        raise click.UsageError("--passive plays the bytecode and compares; leave --engine out")
+    if runs is not None and engine_name != "vectorised":
+        raise click.UsageError("--runs is for --engine vectorised; add that")
+    if report is not None and (compare or engine_name == "vectorised"):
+        raise click.UsageError("--report is for a play on the bytecode alone; leave it out")
+
+
 @click.command()
 @click.argument(
     "scenario_file", metavar="SCENARIO", type=click.Path(dir_okay=False, path_type=Path)
@@ -85,15 +99,8 @@ def cli(
     """Play a scenario on the bytecode or vectorised; exit with 0 only if every check held."""
     scenario = load_scenario(scenario_file)
     chosen = scenario.seed if seed is None else seed
-    if passive + compare + (runs is not None) > 1:
-        raise click.UsageError("--passive, --compare and --runs are three things; choose one")
-    if engine_name == "vectorised" and passive:
-        raise click.UsageError("--passive plays the bytecode and compares; leave --engine out")
-    if runs is not None and engine_name != "vectorised":
-        raise click.UsageError("--runs is for --engine vectorised; add that")
+    _check(engine_name, runs, passive=passive, compare=compare, report=report)
     if compare or engine_name == "vectorised":
-        if report is not None:
-            raise click.UsageError("--report is for a play on the bytecode alone; leave it out")
         # The vectorised engine takes seconds to import.
         from scripts import _simulate_vectorised as vectorised
 

@@ -207,7 +207,7 @@ def differences(outcome: Outcome, markets: Mapping[str, LeftAlone]) -> Integers:
             seen = np.zeros(said.shape[0], np.bool_)
             seen[[*ends[name, position_id]]] = True
             found.append(said[:, column] != seen)
-    return np.concatenate(found).astype(np.int64)
+    return np.asarray(np.concatenate(found), np.int64)
 
 
 def agreement(outcome: Outcome, markets: dict[str, LeftAlone]) -> Check:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
-from ringfence import __version__
 from ringfence.deploy import Record
+from ringfence.report.made import versions
 
 _BLUEPRINT = "blueprint"
 _SHORT = 10
@@ -18,7 +16,7 @@ def build_of(record: Record, node: str) -> dict[str, str]:
     `record` is that of the run's deployment, `node` what the node calls itself. The hash is the
     blueprint's: the code of every vault is that code, made with its own immutables.
     """
-    told = {"ringfence": __version__, "vyper": version("vyper"), "node": node}
+    told = {**versions("vyper"), "node": node}
     if (blueprint := record.contracts.get(_BLUEPRINT)) is not None:
         told["source"] = blueprint.source_commit[:_SHORT]
         told["vault blueprint"] = blueprint.code_hash

@@ -142,7 +142,7 @@ def _due(outcome: Outcome) -> Panel:
 
 def _worth(outcome: Outcome, symbol: str, units: int, at: int = -1) -> float:
     """Return an amount in USDC, at the feed's answer of a step."""
-    whole = units / 10 ** DECIMALS[symbol]
+    whole = units / float(10 ** DECIMALS[symbol])
     return whole if symbol == QUOTE else whole * outcome.steps[at].answer / 10**8
 
 
@@ -202,8 +202,12 @@ def _gains(outcome: Outcome) -> Panel:
         f"What each has more than it brought, {QUOTE} at the feed's last price, keepers after gas: "
         f"{best}.",
         figure(
-            [bars("gain", [gain for _, gain in order], names, "$green", orientation="h",
-                  showlegend=False)],
+            [bars(side, [gain for _, gain in part], [name for name, _ in part], colour,
+                  orientation="h", showlegend=False)
+             for side, part, colour in (
+                 ("gained", [one for one in order if one[1] >= 0], "$green"),
+                 ("lost", [one for one in order if one[1] < 0], "$red"),
+             ) if part],
             along(f"gain, {QUOTE}"), rows(names), 130 + ROW * len(names),
         ),
         ("who", f"gain, {QUOTE}"),
@@ -213,7 +217,7 @@ def _gains(outcome: Outcome) -> Panel:
 
 def _markets(outcome: Outcome) -> Panel:
     """Return the vaults' books at the end."""
-    table = [
+    table: list[Row] = [
         (one.id, one.asset,
          *(amount(one.asset, units) for units in (one.cash, one.debt, one.repaid, one.cut,
                                                    one.loss)),

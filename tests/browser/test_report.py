@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.sim.plots import figures
+from ringfence.sim.plots.engine import engine_panels
 from ringfence.sim.report import render
 from ringfence.sim.story import stories
 from tests.support.browser import BROWSER, visit
@@ -21,8 +22,12 @@ def test_report__in_a_browser__draws_every_figure_without_complaint(tmp_path: Pa
     page.write_text(render(result), encoding="utf-8")
     dom, said = visit(page, tmp_path / "profile")
     assert said == []
-    for name in figures(result, stories(result)):
-        place = re.search(rf'<div class="plot[^"]*" id="plot-{name}".*?</figure>', dom, re.S)
+    panels = [panel.name for panel in engine_panels(result)]
+    assert len(panels) == 6
+    for name in (*figures(result, stories(result)), *panels):
+        place = re.search(
+            rf'<div class="plot[^"]*" id="plot-{name}".*?<p class="missing"', dom, re.S
+        )
         assert place, f"{name} has no place"
         assert 'class="main-svg"' in place[0], f"{name} was not drawn"
         assert re.search(r"<path class=\"(js-line|point)|<g class=\"point", place[0]), (

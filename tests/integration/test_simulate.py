@@ -185,6 +185,7 @@ def test_simulate__compare__exits_with_0_only_where_the_engines_agree(
         (("--engine", "vectorised", "--passive"), "leave --engine out"),
         (("--compare", "--passive"), "choose one"),
         (("--runs", "3"), "--runs is for --engine vectorised"),
+        (("--compare", "--report", "out.html"), "--report is for a play on the bytecode alone"),
     ],
 )
 def test_simulate__options_that_exclude_each_other__are_refused(
@@ -193,6 +194,23 @@ def test_simulate__options_that_exclude_each_other__are_refused(
     told = run(simulator, DAY, *words)
     assert told.exit_code == 2
     assert reason in told.stderr
+
+
+def test_simulate__report__is_a_page_that_says_what_it_was_made_of(
+    simulator: Any, tmp_path: Path
+) -> None:
+    path, to = write(tmp_path, [2_000.0, 1_700.0, 1_650.0]), tmp_path / "out.html"
+    told = run(simulator, path, "--passive", "--seed", "5", "--report", to)
+    assert told.exit_code == 0, told.stderr
+    page = to.read_text(encoding="utf-8")
+    for text in (fingerprint(path), '<th scope="row">seed</th><td><code>5</code>'):
+        assert text in page
+    for name in ("SHA-256 of the vault&#39;s bytecode", "numpy", "vyper", "command"):
+        assert name in page
+    assert "zero everywhere" in page
+    told = run(simulator, path, "--report", tmp_path / "none" / "out.html")
+    assert told.exit_code == 1
+    assert "cannot be written" in told.stderr
 
 
 def test_simulate__no_such_file__says_so_in_a_line(simulator: Any, tmp_path: Path) -> None:

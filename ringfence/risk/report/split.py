@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ringfence.risk.allocate import Allocation
-from ringfence.risk.arrays import Floats
-from ringfence.risk.report.losses import above, rows, upright
-from ringfence.risk.report.panel import (
+from ringfence.report.panel import (
     Panel,
     along,
     bars,
@@ -20,6 +17,9 @@ from ringfence.risk.report.panel import (
     said,
     thinned,
 )
+from ringfence.risk.allocate import Allocation
+from ringfence.risk.arrays import Floats
+from ringfence.risk.report.losses import above, rows, upright
 from ringfence.risk.tail import Estimate
 
 _PERCENT = 100.0

@@ -132,8 +132,9 @@ def in_rows(traces: Sequence[Marks], names: Sequence[str], times: Sequence[float
 
 
 def over(times: Sequence[float]) -> Figure:
-    """Return the axis of a run's time, hours."""
-    return along("hours since the start", range=[times[0], times[-1]])
+    """Return the axis of a run's time, hours, with room for a mark at either end."""
+    room = (times[-1] - times[0]) / 100
+    return along("hours since the start", range=[times[0] - room, times[-1] + room])
 
 
 def _when(result: Result, step: int | None) -> str:

@@ -171,6 +171,29 @@ def test_render__stray_word__breaks_the_proof_whatever_the_run_says() -> None:
     assert f"0x{77:064x}" in text
 
 
+def test_render__whole_result__says_how_to_run_it_again(html: str) -> None:
+    again = html[html.index('<section id="again">') :]
+    for name, text in (("seed", "7"), ("vyper", "0.4.3"), ("vault code hash", "0x" + "5e" * 32)):
+        assert f'<th scope="row">{name}</th><td><code>{text}</code>' in again
+
+
+def test_render__whole_result__holds_the_engine_to_the_chain(html: str, page: Page) -> None:
+    count = len(synthetic_result().liquidations)
+    assert f"{count} are the same position at the same step" in page.text
+    assert "verdicts, positions by steps: zero everywhere" in page.text
+    for name in ("falls", "cascade", "drop-usdc-weth-short", "agreement", "amounts"):
+        place = html[html.index(f'id="plot-{name}"') :]
+        assert place.index("<svg ") < place.index("</figure>"), f"{name} needs a script"
+
+
+def test_render__vault_that_says_otherwise__shows_it() -> None:
+    result = synthetic_result()
+    first, *others = result.positions
+    wrong = replace(first, liquidatable_at=(1, *first.liquidatable_at))
+    text = Page(render(replace(result, positions=(wrong, *others)))).text
+    assert "verdicts, positions by steps: 1 differ" in text
+
+
 def test_render__nothing_recorded__says_so() -> None:
     keeper = Keeper("0x" + "00" * 20, 0, {}, 0, 0, 0)
     bare = synthetic_result(
@@ -189,6 +212,7 @@ def test_render__nothing_recorded__says_so() -> None:
         assert f"{name}: not recorded" in page.text
     assert "versions, code hash not recorded" in page.text
     assert "nothing to prove" in page.text
+    assert "What the engine needs: not recorded" in page.text
 
 
 def test_render__unknown_market_and_token__shows_raw_units() -> None:

@@ -1,6 +1,7 @@
 """What a run was made with, from the record of its deployment."""
 
 from importlib.metadata import version
+from platform import python_version
 
 from ringfence import __version__
 from ringfence.deploy import Entry, Record
@@ -22,6 +23,7 @@ def test_build_of__record_with_blueprint__names_its_code_and_source() -> None:
     record = Record(chain_id=31_337, contracts={"blueprint": BLUEPRINT})
     assert build_of(record, "anvil/v1.7.1") == {
         "ringfence": __version__,
+        "python": python_version(),
         "vyper": version("vyper"),
         "node": "anvil/v1.7.1",
         "source": "0123456789",
@@ -30,4 +32,9 @@ def test_build_of__record_with_blueprint__names_its_code_and_source() -> None:
 
 
 def test_build_of__empty_record__leaves_out_what_it_cannot_tell() -> None:
-    assert list(build_of(Record(chain_id=31_337), "anvil")) == ["ringfence", "vyper", "node"]
+    assert list(build_of(Record(chain_id=31_337), "anvil")) == [
+        "ringfence",
+        "python",
+        "vyper",
+        "node",
+    ]
