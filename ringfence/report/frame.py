@@ -61,6 +61,7 @@ def framed(
         "facts": facts,
         "contents": contents,
         "drawn": {panel.name: Markup(draw(panel.figure, panel.caption)) for panel in shown},
+        "still": {name: Markup(draw(figure, title)) for name, figure in drawn.items()},
         "figures": embed({**drawn, **{panel.name: panel.figure for panel in shown}}),
         "plotly": Markup(get_plotlyjs()),
         "style": Markup(_text("report.css")),

@@ -1,7 +1,8 @@
 """A figure as an SVG, without a browser: for a page that runs no script.
 
-Draws what `panel` makes: lines, points, areas between lines, bars and heat maps on two axes, linear
-or logarithmic or of names. Colours stay the page's CSS variables.
+Draws what our figures are made of: lines, points, areas between lines, bars and heat maps on pairs
+of axes, linear or logarithmic or of names; `plain` makes bars of what is more. Colours stay the
+page's CSS variables.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import count, pairwise
 from math import ceil, floor, log10
 from typing import Any
 
+from ringfence.report.plain import plain, unbroken
 from ringfence.report.style import Figure
 
 WIDTH = 1_000
@@ -52,7 +54,7 @@ class _Scale:
     @property
     def step(self) -> float:
         """Pixels from one name to the next."""
-        return abs(self.end - self.start) / (self.high - self.low)
+        return abs((self.end - self.start) / (self.high - self.low))
 
 
 def _scale(values: Iterable[Value], axis: Figure, start: float, end: float) -> _Scale:
@@ -106,20 +108,50 @@ def _colour(name: str) -> str:
 
 def draw(figure: Figure, label: str) -> str:
     """Return a figure as SVG; `label` says what it shows to those who do not see it."""
-    data, layout = figure["data"], figure["layout"]
-    height = layout["height"]
-    tall = [value for trace in data for value in _values(trace, "y")]
-    wide = [value for trace in data for value in _values(trace, "x")]
-    y = _scale(tall, layout["yaxis"], height - _BOTTOM, _TOP)
-    left = 42 + _LETTER * max(len(text) for _, text in y.ticks)
-    x = _scale(wide, layout["xaxis"], left, WIDTH - _RIGHT)
-    drawn = [*_grid(x, y, layout)]
-    for number, trace in enumerate(data):
-        drawn += _trace(trace, data[number - 1] if number else trace, x, y)
+    data, layout = plain(figure), figure["layout"]
+    height, legend, below = layout["height"], *_legend(data)
+    top = max(_TOP, below, layout["margin"]["t"] if layout.get("annotations") else 0)
+    cells: dict[tuple[str, str], list[Figure]] = {}
+    for trace in data:
+        cells.setdefault((trace.get("xaxis", "x"), trace.get("yaxis", "y")), []).append(trace)
+    ys = {name: _along(data, layout, name, height - _BOTTOM, top) for _, name in cells}
+    left = 42 + _LETTER * max(len(text) for scale in ys.values() for _, text in scale.ticks)
+    xs = {name: _along(data, layout, name, left, WIDTH - _RIGHT) for name, _ in cells}
+    paper = {"x": (left, WIDTH - _RIGHT), "y": (height - _BOTTOM, top)}
+    drawn = [*_shapes(layout, xs["x"], paper["y"])]
+    for (across, up), traces in cells.items():
+        x, y = xs[across], ys[up]
+        drawn += _grid(x, y, layout[_axis(across)], layout[_axis(up)], up)
+        for number, trace in enumerate(traces):
+            drawn += _trace(trace, traces[number - 1] if number else trace, x, y)
+    drawn += _notes(layout, xs["x"], paper)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" '
-        f'font-size="13">{"".join(drawn)}{"".join(_legend(data))}</svg>'
+        f'font-size="13">{"".join(drawn)}{"".join(legend)}</svg>'
     )
+
+
+def _axis(name: str) -> str:
+    """Return an axis' key in a layout.
+
+    >>> _axis("x"), _axis("y2")
+    ('xaxis', 'yaxis2')
+    """
+    return f"{name[0]}axis{name[1:]}"
+
+
+def _along(data: Sequence[Figure], layout: Figure, name: str, start: float, end: float) -> _Scale:
+    """Return an axis by its name, on its own part of the space from `start` to `end`."""
+    way = name[0]
+    low, high = layout[_axis(name)].get("domain", (0, 1))
+    seen = [
+        value
+        for trace in data
+        if trace.get(f"{way}axis", way) == name
+        for value in _values(trace, way)
+    ]
+    ends = (start + part * (end - start) for part in (low, high))
+    return _scale(seen, layout[_axis(name)], *ends)
 
 
 def _values(trace: Figure, name: str) -> list[Value]:
@@ -132,20 +164,47 @@ def _values(trace: Figure, name: str) -> list[Value]:
     return [*trace[name], *base]
 
 
-def _grid(x: _Scale, y: _Scale, layout: Figure) -> Iterable[str]:
+def _shapes(layout: Figure, x: _Scale, ends: tuple[float, float]) -> Iterable[str]:
+    """Yield shades and upright lines, all the height there is."""
+    bottom, top = ends
+    for one in layout.get("shapes", ()):
+        left, right = x.at(one["x0"]), x.at(one["x1"])
+        if one["type"] == "rect":
+            yield _box(left, top, right - left, bottom - top, _colour(one["fillcolor"]))
+        else:
+            yield _rule(left, top, right, bottom, one["line"]["color"])
+
+
+def _notes(layout: Figure, x: _Scale, paper: dict[str, tuple[float, float]]) -> Iterable[str]:
+    """Yield words that stand in a figure; what is marked up in them is plain here."""
+    for one in layout.get("annotations", ()):
+        (left, right), (bottom, top) = paper["x"], paper["y"]
+        place = x.at(one["x"]) if one["xref"] == "x" else left + one["x"] * (right - left)
+        lines = one["text"].replace("<b>", "").replace("</b>", "").split("<br>")
+        level = bottom + one["y"] * (top - bottom) - one.get("yshift", 0)
+        level += 14 if one["yanchor"] == "top" else -15.0 * (len(lines) - 1) - 3
+        for number, text in enumerate(lines):
+            yield _word(place, level + 15 * number, text, "start", "$muted")
+
+
+def _grid(x: _Scale, y: _Scale, across: Figure, up: Figure, name: str) -> Iterable[str]:
     top, bottom, left, right = y.end, y.start, x.start, x.end
+    lowest = across.get("anchor", "y") == name
     for value, text in x.ticks:
         place = x.at(text if x.names else value)
         if not x.names:
-            yield _rule(place, top, place, bottom)
-        yield _word(place, bottom + 20, text, "middle")
+            zero = value == 0 and across.get("zeroline", True)
+            yield _rule(place, top, place, bottom, across["zerolinecolor"] if zero else "$grid")
+        for number, part in enumerate(text.split("<br>") if lowest else ()):
+            yield _word(place, bottom + 20 + 15 * number, part, "middle")
     for value, text in y.ticks:
         place = y.at(text if y.names else value)
         yield _rule(left, place, right, place)
         yield _word(left - 8, place + 4, text, "end")
-    title = layout["xaxis"]["title"]["text"]
-    yield _word((left + right) / 2, bottom + 44, title, "middle", "$muted")
-    side = escape(layout["yaxis"]["title"]["text"])
+    if lowest:
+        title = across["title"]["text"]
+        yield _word((left + right) / 2, bottom + 44, title, "middle", "$muted")
+    side = escape(up["title"]["text"])
     middle = (top + bottom) / 2
     yield (
         f'<text transform="translate(15 {middle:g}) rotate(-90)" text-anchor="middle" '
@@ -153,8 +212,9 @@ def _grid(x: _Scale, y: _Scale, layout: Figure) -> Iterable[str]:
     )
 
 
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" style="stroke:var(--grid)"/>'
+def _rule(x1: float, y1: float, x2: float, y2: float, colour: str = "$grid") -> str:
+    style = f"stroke:{_colour(colour)}"
+    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" style="{style}"/>'
 
 
 def _word(x: float, y: float, text: str, anchor: str, colour: str = "$text") -> str:
@@ -202,16 +262,20 @@ def _joined(points: Iterable[tuple[float, float]]) -> str:
 def _line(trace: Figure, x: _Scale, y: _Scale) -> Iterable[str]:
     look: dict[str, Any] = trace["line"]
     dash = _DASHES.get(look.get("dash", ""), "none")
-    yield (
-        f'<polyline points="{_joined(_points(trace, x, y))}" style="fill:none;'
-        f'stroke:{_colour(look["color"])};stroke-width:{look["width"]};stroke-dasharray:{dash}"/>'
-    )
+    for run in unbroken(trace):
+        yield (
+            f'<polyline points="{_joined(_points(run, x, y))}" style="fill:none;stroke:'
+            f'{_colour(look["color"])};stroke-width:{look["width"]};stroke-dasharray:{dash}"/>'
+        )
 
 
 def _mark(x: float, y: float, look: Figure) -> str:
     """Return a point; what is no circle is a square, on its tip or not."""
     half = look["size"] / 2
-    style = f'style="fill:{_colour(look["color"])}"'
+    edge = look.get("line")
+    style = f"fill:{_colour(look['color'])}"
+    style += f";stroke:{_colour(edge['color'])};stroke-width:{edge['width']}" if edge else ""
+    style = f'style="{style}"'
     if look["symbol"] == "circle":
         return f'<circle cx="{x:g}" cy="{y:g}" r="{half:g}" {style}/>'
     turn = "" if look["symbol"] == "square" else f' transform="rotate(45 {x:g} {y:g})"'
@@ -265,9 +329,10 @@ def _heat(trace: Figure, x: _Scale, y: _Scale) -> Iterable[str]:
                        f";fill-opacity:{part:.3f}")  # fmt: skip
 
 
-def _legend(data: Sequence[Figure]) -> Iterable[str]:
-    """Yield the names of the traces, from left to right, in two lines where one is too short."""
+def _legend(data: Sequence[Figure]) -> tuple[list[str], float]:
+    """Return the names of the traces, from left to right, line by line, and where they end."""
     left, top = 60.0, 16.0
+    drawn: list[str] = []
     for trace in data:
         if not trace.get("showlegend", True) or not trace.get("name"):
             continue
@@ -275,13 +340,17 @@ def _legend(data: Sequence[Figure]) -> Iterable[str]:
         if left + width > WIDTH:
             left, top = 60.0, top + 18
         if trace.get("mode") == "lines" and "fillcolor" not in trace:
-            dash = _DASHES.get(trace["line"]["dash"], "none")
-            yield (
+            dash = _DASHES.get(trace["line"].get("dash", ""), "none")
+            drawn.append(
                 f'<path d="M{left:g} {top - 4:g}h20" style="stroke-width:2;stroke-dasharray:{dash};'
                 f'stroke:{_colour(trace["line"]["color"])}"/>'
             )
         else:
-            name = trace.get("fillcolor") or trace.get("marker", {"color": "$red"})["color"]
-            yield _box(left, top - 8, 18, 8, _colour(name))
-        yield _word(left + 24, top, trace["name"], "start")
+            look = trace.get("marker", {"color": "$red"})
+            name = trace.get("fillcolor") or look["color"]
+            if name == "$card":
+                name = look["line"]["color"]
+            drawn.append(_box(left, top - 8, 18, 8, _colour(name)))
+        drawn.append(_word(left + 24, top, trace["name"], "start"))
         left += width
+    return drawn, top + 18
