@@ -7,27 +7,72 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ringfence.report.panel import Panel, along, bars, figure, heat, line, marks
+from ringfence.report.panel import along, bars, figure, heat, line, marks
 from ringfence.report.svg import WIDTH, draw
+from ringfence.sim.plots import figures
+from ringfence.sim.plots.engine import engine_panels
+from ringfence.sim.story import stories
 from tests.support.risk_panels import every_panel
+from tests.support.synthetic_result import synthetic_result
 
-PANELS = every_panel()
+RESULT = synthetic_result()
+FIGURES = {
+    **{f"risk {panel.name}": panel.figure for panel in (*every_panel(), *engine_panels(RESULT))},
+    **{f"run {name}": one for name, one in figures(RESULT, stories(RESULT)).items()},
+}
 
 
 def parts(svg: str, tag: str) -> list[ElementTree.Element]:
     return list(ElementTree.fromstring(svg).iter(tag))
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda one: one.name)
-def test_draw__every_figure__stands_inside_its_frame(panel: Panel) -> None:
-    svg = draw(panel.figure, panel.caption)
-    assert "nan" not in svg.lower().replace(panel.caption.lower(), "")
+@pytest.mark.parametrize("name", FIGURES)
+def test_draw__every_figure__stands_inside_its_frame(name: str) -> None:
+    svg = draw(FIGURES[name], "what it shows")
+    assert "nan" not in svg.lower()
     assert "$" not in svg
     seen = [one for one in ElementTree.fromstring(svg).iter() if one.tag != "svg"]
     assert len(seen) > 10
     for one in seen:
         for name in ("x", "x1", "x2", "cx"):
             assert -1 <= float(one.get(name, "0")) <= WIDTH
+        for name in ("width", "height"):
+            assert float(one.get(name, "0")) >= 0
+
+
+def test_draw__line_with_a_gap__is_two_lines() -> None:
+    broken = {**line("a", [0, 1, 2, 3], [0, 1, 2, 3], "$blue"), "y": [0, 1, None, 3]}
+    drawn = figure([broken], along("x"), along("y"), 300)
+    assert len(parts(draw(drawn, "a"), "polyline")) == 2
+
+
+def test_draw__two_axes_one_above_the_other__each_in_its_part() -> None:
+    upper = line("a", [0, 1], [0, 1], "$blue")
+    lower = line("b", [0, 1], [500, 600], "$red", yaxis="y2")
+    drawn = figure([upper, lower], along("x", anchor="y2"), along("y", domain=[0.5, 1]), 300,
+                   yaxis2=along("z", domain=[0, 0.4]))  # fmt: skip
+    svg = draw(drawn, "a")
+    levels = [
+        [float(point.split(",")[1]) for point in one.get("points", "").split()]
+        for one in parts(svg, "polyline")
+    ]
+    middle = (52 + 300 - 56) / 2
+    assert max(levels[0]) <= middle < min(levels[1])
+    texts = [one.text for one in parts(svg, "text")]
+    assert {"x", "y", "z", "500", "600"} <= set(texts)
+    assert texts.count("x") == 1
+
+
+def test_draw__shades_and_words__stand_where_the_axis_says() -> None:
+    shade = {"type": "rect", "x0": 5, "x1": 10, "fillcolor": "$shade"}
+    word = {"text": "<b>here</b>", "x": 5, "xref": "x", "y": 1, "yanchor": "top"}
+    drawn = figure([line("a", [0, 10], [0, 1], "$blue")], along("x", range=[0, 10]), along("y"),
+                   300, shapes=[shade], annotations=[word])  # fmt: skip
+    svg = draw(drawn, "a")
+    (box,) = [one for one in parts(svg, "rect") if "shade" in (one.get("style") or "")]
+    assert float(box.get("x", "0")) + float(box.get("width", "0")) == WIDTH - 20
+    (text,) = [one for one in parts(svg, "text") if one.text == "here"]
+    assert text.get("x") == f"{float(box.get('x', '0')):g}"
 
 
 def test_draw__line__from_corner_to_corner() -> None:
