@@ -18,7 +18,6 @@ from ringfence.evm.rpc import JsonRpc
 from ringfence.report import made
 from ringfence.sim.build import build_of
 from ringfence.sim.demo import CHAIN_ID, HISTORY, run
-from ringfence.sim.report import render
 from ringfence.sim.result import Result, to_json
 from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
 from ringfence.sim.tables import checks_table, keeper_line, markets_table, positions_table
@@ -72,6 +71,9 @@ def _node(engine: AnvilEngine) -> str:
 
 
 def _write(result: Result, scenario_file: Path, node: str, out: Path) -> None:
+    # Figures and the risk engine take seconds to import, and `ape run` reads every script.
+    from ringfence.sim.report import render
+
     (out / "result.json").write_text(to_json(result), encoding="utf-8")
     summary = json.dumps(result.summary(), indent=2) + "\n"
     (out / "summary.json").write_text(summary, encoding="utf-8")

@@ -60,7 +60,7 @@ class Row:
 
 
 def render(result: Result, build: Mapping[str, str] | None = None) -> str:
-    """Return the report of a result as one HTML page of about 5 MB.
+    """Return the report of a result as one HTML page of about 6 MB.
 
     `build` names what the run was made with ("vyper" -> "0.4.3"), in the order of the page.
     """
