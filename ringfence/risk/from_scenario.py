@@ -15,13 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ringfence.deploy.local import TOKENS
 from ringfence.deploy.units import to_units
-from ringfence.evm import InProcessEngine, load
-from ringfence.math import accrual, balance_sheet
+from ringfence.evm import InProcessEngine
+from ringfence.math import balance_sheet
 from ringfence.math.balance_sheet import BalanceSheet
 from ringfence.math.position_slot import PositionSlot, unpack
-from ringfence.math.rates import KinkedRate
 from ringfence.math.uniswap import TICK_SPACINGS, range_around
 from ringfence.risk.arrays import Integers
 from ringfence.risk.book import Positions
@@ -31,25 +29,12 @@ from ringfence.risk.market import RiskMarket
 from ringfence.risk.pool import Pool
 from ringfence.sim import feed
 from ringfence.sim.chronicle import books_slots
+from ringfence.sim.history import DECIMALS, Interest
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.result import Check
 from ringfence.sim.scenario import Scenario, seconds
 from ringfence.sim.simulation import Simulation, prepare
 from ringfence.sim.stage import Stage, Venue, account_of
-
-
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """What a vault's indices follow: its curve, the fallback rate, the reserve's share, 1e18."""
-
-    rate: KinkedRate
-    fallback: int
-    reserve_factor: int
-
-    def at(self, sheet: BalanceSheet, time: int) -> BalanceSheet:
-        """Return the books at a later time, unix seconds, if nobody touches them before."""
-        rate, fallback = self.rate.borrow_rate, self.fallback
-        return accrual.preview(sheet, time, rate, fallback, self.reserve_factor)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,26 +137,19 @@ def _vault(simulation: Simulation, venue: Venue) -> OpenedVault:
     vault = venue.vault
     ids = tuple(one.position_id for one in simulation.play.held if one.venue is venue)
     words = (vault.engine.storage_at(vault, slot) for slot in books_slots())
-    parameters = vault.parameters()
-    curve = vault.engine.at(parameters.rate_model, load("KinkedRate"))
-    decimals = {name: token.decimals for name, token in TOKENS.items()}
     file = venue.market.file
     [table] = [one for one in simulation.scenario.markets if one.id == venue.id]
     return OpenedVault(
-        market=RiskMarket.of(venue.market, decimals, falls=venue.side == "long"),
+        market=RiskMarket.of(venue.market, DECIMALS, falls=venue.side == "long"),
         asset=file.asset,
         ids=ids,
         slots=tuple(unpack(vault.slot(one)) for one in ids),
         sheet=balance_sheet.unpack(*words),
-        interest=Interest(
-            KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2()),
-            parameters.fallback_rate,
-            parameters.reserve_factor,
-        ),
+        interest=Interest.of(venue),
         lenders=tuple(
             Lent(
                 one.account,
-                to_units(one.amount, decimals[file.asset]),
+                to_units(one.amount, DECIMALS[file.asset]),
                 int(vault.balanceOf(account_of(one.account))),
             )
             for one in table.lenders

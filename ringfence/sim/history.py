@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from ringfence.deploy.local import TOKENS
 from ringfence.evm import StateDiff, load
 from ringfence.math import accrual, balance_sheet
 from ringfence.math.balance_sheet import BalanceSheet
@@ -19,7 +20,7 @@ from ringfence.sim.chronicle import Chronicle, Entry, Prices, books_slots
 from ringfence.sim.stage import Stage, Venue
 
 _FEED_DECIMALS = 8
-DECIMALS = {"WETH": 18, "USDC": 6}
+DECIMALS = {name: token.decimals for name, token in TOKENS.items()}
 """Of the tokens of every scenario, by their symbols."""
 POSITION_EVENTS = ("Adjusted", "ToppedUp", "Liquidated")
 
@@ -56,6 +57,28 @@ def risk_of(venue: Venue) -> RiskParams:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a vault's indices follow: its curve, the fallback rate, the reserve's share, 1e18."""
+
+    rate: KinkedRate
+    fallback: int
+    reserve_factor: int
+
+    @classmethod
+    def of(cls, venue: Venue) -> Interest:
+        """Return a vault's own, as it is now."""
+        parameters = venue.vault.parameters()
+        curve = venue.vault.engine.at(parameters.rate_model, load("KinkedRate"))
+        rate = KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2())
+        return cls(rate, parameters.fallback_rate, parameters.reserve_factor)
+
+    def at(self, sheet: BalanceSheet, time: int) -> BalanceSheet:
+        """Return the books at a later time, unix seconds, if nobody touches them before."""
+        rate, fallback = self.rate.borrow_rate, self.fallback
+        return accrual.preview(sheet, time, rate, fallback, self.reserve_factor)[0]
+
+
 def debt_indices(
     venue: Venue, sheets: Sequence[BalanceSheet], times: Sequence[int]
 ) -> tuple[int, ...]:
@@ -63,16 +86,13 @@ def debt_indices(
 
     `sheets` are its books whenever they were written, in order, the first before all times.
     """
-    parameters = venue.vault.parameters()
-    curve = venue.vault.engine.at(parameters.rate_model, load("KinkedRate"))
-    rate = KinkedRate(curve.base(), curve.kink(), curve.slope_1(), curve.slope_2())
-    fallback, factor = parameters.fallback_rate, parameters.reserve_factor
-    found = []
-    for time in times:
-        sheet = sheets[bisect_right(sheets, time, key=lambda one: one.last_accrual) - 1]
-        grown, _ = accrual.preview(sheet, time, rate.borrow_rate, fallback, factor)
-        found.append(grown.debt_index)
-    return tuple(found)
+    interest = Interest.of(venue)
+    written = (
+        sheets[bisect_right(sheets, time, key=lambda one: one.last_accrual) - 1] for time in times
+    )
+    return tuple(
+        interest.at(sheet, time).debt_index for sheet, time in zip(written, times, strict=True)
+    )
 
 
 def in_usdc(symbol: str, amount: int | Fraction, price: Fraction) -> int:
