@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ringfence.risk.allocate import (
+from ringfence.risk.answers.allocate import (
     DRAW_SLOTS,
     Aim,
     Allocation,
@@ -21,14 +21,14 @@ from ringfence.risk.allocate import (
     allocate,
     slots_of,
 )
-from ringfence.risk.tail import expected_shortfall
+from ringfence.risk.answers.tail import expected_shortfall
 from scripts._node import one_line_errors
 from scripts._risk_joint import Asked, Joint, joint
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import LEVERAGE, PART_ABOVE, SIZE, Number, figures, words
 
 if TYPE_CHECKING:
-    from ringfence.risk.report.panel import Panel
+    from ringfence.report.panel import Panel
 
 _LEVEL = Number(float, 0.5, 1.0, below=True)
 BUDGETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

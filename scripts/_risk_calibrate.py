@@ -11,10 +11,10 @@ from numpy.random import default_rng
 from rich.console import Console
 from rich.table import Table
 
-from ringfence.risk.csv_prices import Prices, read_prices
 from ringfence.risk.errors import RiskError
-from ringfence.risk.fit import Fit, fit
-from ringfence.risk.models import spell_model
+from ringfence.risk.prices.csv_prices import Prices, read_prices
+from ringfence.risk.prices.fit import Fit, fit
+from ringfence.risk.prices.models import spell_model
 from scripts._risk_report import report_option, write_report
 
 _SEED = 1

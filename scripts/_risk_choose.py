@@ -11,15 +11,15 @@ import click
 from rich.console import Console
 
 from ringfence.deploy.units import to_wad
-from ringfence.risk.caps import IMPACT, POSITIONS, Sales
-from ringfence.risk.choose import choose as choose_from
-from ringfence.risk.depth import Depth
+from ringfence.risk.answers.caps import IMPACT, POSITIONS, Sales
+from ringfence.risk.answers.choose import choose as choose_from
+from ringfence.risk.answers.depth import Depth
+from ringfence.risk.answers.judge import Bench, Law, Setting, Work
 from ringfence.risk.errors import RiskError
-from ringfence.risk.judge import Bench, Law, Setting, Work
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.models import DEFAULT_MODELS, STRESS
-from ringfence.risk.stress import stress_days
-from ringfence.risk.work import Cache, Result, Task, Workers, run_tasks
+from ringfence.risk.prices.models import DEFAULT_MODELS, STRESS
+from ringfence.risk.prices.stress import stress_days
+from ringfence.risk.rules.market import RiskMarket
+from ringfence.risk.work.tasks import Cache, Result, Task, Workers, run_tasks
 from scripts._node import one_line_errors
 from scripts._risk_choose_show import Asked, data, lead, show
 from scripts._risk_report import report_option, write_report

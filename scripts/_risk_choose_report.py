@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.choose import Choices, judged
-from ringfence.risk.judge import LTV_STEP, Bench, Setting, worst_of
-from ringfence.risk.market import RiskMarket
+from ringfence.report.panel import Panel
+from ringfence.risk.answers.choose import Choices, judged
+from ringfence.risk.answers.judge import LTV_STEP, Bench, Setting, worst_of
 from ringfence.risk.report.losses import Grid, Option, frontier, heat_map
-from ringfence.risk.report.panel import Panel
+from ringfence.risk.rules.market import RiskMarket
 from scripts._risk_choose_show import Asked, closed_forms
 
 ROWS = 8

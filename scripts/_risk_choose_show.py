@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.caps import Sales, Size
-from ringfence.risk.choose import Choice, Choices
-from ringfence.risk.closed_forms import one_whale, smart_level, smart_ltv
-from ringfence.risk.judge import LEVEL, Setting
-from ringfence.risk.models import DAY_VOLATILITY
-from ringfence.risk.paths import DAY
+from ringfence.risk.answers.caps import Sales, Size
+from ringfence.risk.answers.choose import Choice, Choices
+from ringfence.risk.answers.closed_forms import one_whale, smart_level, smart_ltv
+from ringfence.risk.answers.judge import LEVEL, Setting
+from ringfence.risk.prices.models import DAY_VOLATILITY
+from ringfence.risk.prices.paths import DAY
 from scripts._risk_setup import figures
 
 HEADS = ("bonus", "LTV", "initial", "max", "ES 99 to", "binds")

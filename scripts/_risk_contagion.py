@@ -16,8 +16,7 @@ from rich.table import Table
 
 from ringfence.deploy import Market
 from ringfence.math.fixed_point import PRICE_SCALE
-from ringfence.risk.arrays import Floats
-from ringfence.risk.contagion import (
+from ringfence.risk.answers.contagion import (
     BLOCK_SECONDS,
     Absorption,
     Cascade,
@@ -33,9 +32,10 @@ from ringfence.risk.contagion import (
     steps_of,
     sudden,
 )
-from ringfence.risk.coupled import Coupled, Keepers, Scene
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Pool
+from ringfence.risk.arrays import Floats
+from ringfence.risk.coupled.engine import Coupled, Keepers, Scene
+from ringfence.risk.coupled.pool import Pool
+from ringfence.risk.rules.market import RiskMarket
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (

@@ -8,10 +8,10 @@ import numpy as np
 
 from ringfence.math.fixed_point import WAD
 from ringfence.report.panel import Panel
+from ringfence.risk.answers.contagion import Absorption
 from ringfence.risk.arrays import Floats
-from ringfence.risk.contagion import Absorption
-from ringfence.risk.coupled import Scene, trace
-from ringfence.risk.liquidations import Terms
+from ringfence.risk.coupled.engine import Scene, trace
+from ringfence.risk.coupled.steps import Ledger
 from ringfence.risk.report.positions import keeper_profits, keeper_zone
 from ringfence.risk.report.system import (
     Cutoff,
@@ -22,7 +22,7 @@ from ringfence.risk.report.system import (
     eclipse,
     outage,
 )
-from ringfence.risk.steps import Ledger
+from ringfence.risk.rules.liquidations import Terms
 from scripts._risk_contagion import STEP, Found
 
 _KEPT = 0.25

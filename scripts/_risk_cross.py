@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.answers.cross import DRAW_CROSS, FIGURES, AccountLaw, random_accounts
+from ringfence.risk.answers.tail import Estimate, expected_shortfall, mean
 from ringfence.risk.arrays import Floats
-from ringfence.risk.cross import DRAW_CROSS, FIGURES, AccountLaw, random_accounts
-from ringfence.risk.tail import Estimate, expected_shortfall, mean
 from scripts._node import one_line_errors
 from scripts._risk_joint import Asked, Joint, joint
 from scripts._risk_report import report_option, write_report

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.random import SeedSequence, default_rng
 
 from ringfence.deploy.market import Market
+from ringfence.risk.answers.cross import CrossMarket
+from ringfence.risk.answers.loss import LateKeepers
 from ringfence.risk.arrays import Floats
-from ringfence.risk.cross import CrossMarket
 from ringfence.risk.errors import RiskError
-from ringfence.risk.joint import JointPrices
-from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import LateKeepers
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.models import model_files
-from ringfence.risk.work import Task, run_tasks, sizes
+from ringfence.risk.prices.joint import JointPrices
+from ringfence.risk.prices.models import model_files
+from ringfence.risk.rules.liquidations import Terms
+from ringfence.risk.rules.market import RiskMarket
+from ringfence.risk.work.tasks import Task, run_tasks, sizes
 from scripts._risk_setup import (
     PART,
     Command,

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.random import SeedSequence, default_rng
 from rich.console import Console
 
-from ringfence.risk.agreement import disagreements
-from ringfence.risk.book import Book, BookLaw, Positions, random_positions
-from ringfence.risk.loss import DRAW_LOSSES, LateKeepers, LossReport, Lot, price_losses
-from ringfence.risk.models import model_files
-from ringfence.risk.sensitivity import swings
-from ringfence.risk.stepper import answers_of
-from ringfence.risk.tail import Estimate, Precision
-from ringfence.risk.work import run_tasks
+from ringfence.risk.answers.loss import DRAW_LOSSES, LateKeepers, LossReport, Lot, price_losses
+from ringfence.risk.answers.sensitivity import swings
+from ringfence.risk.answers.tail import Estimate, Precision
+from ringfence.risk.prices.models import model_files
+from ringfence.risk.rules.agreement import disagreements
+from ringfence.risk.rules.book import Book, BookLaw, Positions, random_positions
+from ringfence.risk.rules.stepper import answers_of
+from ringfence.risk.work.tasks import run_tasks
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (

@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from ringfence.evm.rpc import JsonRpc
-from ringfence.risk.csv_prices import COLUMNS, Prices
-from ringfence.risk.paths import DAY
-from ringfence.risk.rounds import GAP, Round, RoundReader, since, spaced
+from ringfence.risk.prices.csv_prices import COLUMNS, Prices
+from ringfence.risk.prices.paths import DAY
+from ringfence.risk.prices.rounds import GAP, Round, RoundReader, since, spaced
 from scripts._node import one_line_errors
 from scripts._risk_setup import COUNT, DAYS, SECONDS, counting
 

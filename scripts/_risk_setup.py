@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ringfence.deploy.chain import load_chain
 from ringfence.deploy.market import Market, load_market
+from ringfence.risk.answers.tail import Estimate
 from ringfence.risk.errors import RiskError
-from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.models import parse_model
-from ringfence.risk.paths import DAY, PriceModel
-from ringfence.risk.resample import Given
-from ringfence.risk.tail import Estimate
-from ringfence.risk.work import Cache, Processes, Workers
+from ringfence.risk.prices.models import parse_model
+from ringfence.risk.prices.paths import DAY, PriceModel
+from ringfence.risk.prices.resample import Given
+from ringfence.risk.rules.market import FEED_DECIMALS, RiskMarket
+from ringfence.risk.work.tasks import Cache, Processes, Workers
 from scripts._node import fail
 
 Command = Callable[..., Any]
@@ -218,7 +218,7 @@ def workers_of(workers: int, scheduler: str | None) -> Workers:
     if scheduler is None:
         return Processes(workers)
     # It takes a second to import, which only those who use it should wait.
-    from ringfence.risk.cluster import Cluster
+    from ringfence.risk.work.cluster import Cluster
 
     return Cluster(scheduler)
 

@@ -17,16 +17,16 @@ from rich.table import Table
 
 from ringfence.deploy.units import show, to_units
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.answers.chances import Chance, Event
+from ringfence.risk.answers.rebalance import Policy
+from ringfence.risk.answers.trader import Holding, Outlook, Seen, look, opened, outlook
 from ringfence.risk.arrays import Floats
-from ringfence.risk.chances import Chance, Event
 from ringfence.risk.errors import RiskError
-from ringfence.risk.market import FEED_DECIMALS, RiskMarket
-from ringfence.risk.models import model_files
-from ringfence.risk.paths import DAY, YEAR, PriceModel
-from ringfence.risk.rebalance import Policy
-from ringfence.risk.stress import stress_days
-from ringfence.risk.trader import Holding, Outlook, Seen, look, opened, outlook
-from ringfence.risk.trigger import trigger
+from ringfence.risk.prices.models import model_files
+from ringfence.risk.prices.paths import DAY, YEAR, PriceModel
+from ringfence.risk.prices.stress import stress_days
+from ringfence.risk.rules.market import FEED_DECIMALS, RiskMarket
+from ringfence.risk.rules.trigger import trigger
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (

@@ -28,7 +28,7 @@ from ringfence.sim.simulate_tables import (
 from scripts._risk_report import write_page
 
 if TYPE_CHECKING:
-    from ringfence.risk.left_alone import LeftAlone
+    from ringfence.risk.rules.left_alone import LeftAlone
 
 WIDTH = 150
 

@@ -14,13 +14,13 @@ import click
 import numpy as np
 
 from ringfence.risk.arrays import Floats
-from ringfence.risk.compare_tables import compared_table, runs_table
-from ringfence.risk.from_scenario import left_out, open_scenario
-from ringfence.risk.scenario_runs import run_seeds
-from ringfence.risk.scenario_runs import summary as summary_of
-from ringfence.risk.vectorised import Vectorised, compare_engines, simulate_vectorised
 from ringfence.sim.scenario import Scenario, fingerprint
 from ringfence.sim.simulate_tables import checks_table
+from ringfence.sim.vectorised.compare_tables import compared_table, runs_table
+from ringfence.sim.vectorised.engine import Vectorised, compare_engines, simulate_vectorised
+from ringfence.sim.vectorised.from_scenario import left_out, open_scenario
+from ringfence.sim.vectorised.scenario_runs import run_seeds
+from ringfence.sim.vectorised.scenario_runs import summary as summary_of
 from scripts._risk_setup import say as note
 from scripts._risk_setup import workers_of
 from scripts._simulate_show import bar, console, engine_of, show, summary, write

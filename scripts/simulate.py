@@ -118,7 +118,7 @@ def cli(
         )
         alone = None
         if passive:
-            from ringfence.risk.from_scenario import from_scenario, with_agreement
+            from ringfence.sim.vectorised.from_scenario import from_scenario, with_agreement
 
             alone = from_scenario(scenario, chosen, Path(folder))
             outcome = with_agreement(outcome, alone)

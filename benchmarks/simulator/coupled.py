@@ -9,11 +9,11 @@ import numpy as np
 from benchmarks.figures import Figure
 from ringfence.math.fixed_point import PRICE_SCALE, WAD
 from ringfence.math.liquidation import RiskParams
+from ringfence.risk.answers.contagion import draw_book
 from ringfence.risk.arrays import Floats
-from ringfence.risk.contagion import draw_book
-from ringfence.risk.coupled import Keepers, Scene, run
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Pool
+from ringfence.risk.coupled.engine import Keepers, Scene, run
+from ringfence.risk.coupled.pool import Pool
+from ringfence.risk.rules.market import RiskMarket
 
 POSITIONS = 100_000
 STEPS = 1_440

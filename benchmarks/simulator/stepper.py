@@ -17,9 +17,9 @@ from benchmarks.run import Tell
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
 from ringfence.risk.arrays import Integers
-from ringfence.risk.book import Book, BookLaw, random_positions
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.stepper import answers_of, count, first_steps, survey
+from ringfence.risk.rules.book import Book, BookLaw, random_positions
+from ringfence.risk.rules.market import RiskMarket
+from ringfence.risk.rules.stepper import answers_of, count, first_steps, survey
 
 SIZES = (10**6, 10**7)
 PLAIN_STEPS, BLOCKED_STEPS, ROUNDS = 8, 64, 25

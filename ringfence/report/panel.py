@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ringfence.report.style import Figure, axis, layout
 from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.paths import DAY
+from ringfence.risk.prices.paths import DAY
 
 Cell = str | int | float
 Row = tuple[Cell, ...]

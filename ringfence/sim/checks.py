@@ -10,10 +10,10 @@ from itertools import pairwise
 from ringfence.math import health, position_slot
 from ringfence.math.balance_sheet import BalanceSheet, scaled_assets, scaled_claims
 from ringfence.math.fixed_point import WAD
+from ringfence.risk.prices.waypoints import HOUR
 from ringfence.sim.chronicle import Entry, position_slot_of
 from ringfence.sim.evidence import mirror_differs
 from ringfence.sim.history import DECIMALS, POSITION_EVENTS, History
-from ringfence.sim.price_path import HOUR
 from ringfence.sim.replay import replay
 from ringfence.sim.result import (
     Check,

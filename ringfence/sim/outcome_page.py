@@ -13,15 +13,15 @@ from ringfence.report.page import render
 from ringfence.report.panel import Panel, Row, along, bars, clean, figure, line, marks, thinned
 from ringfence.report.style import EMPTY, ROW, rows
 from ringfence.report.words import clock, percent
-from ringfence.risk.from_scenario import differences
-from ringfence.risk.left_alone import LeftAlone
 from ringfence.risk.report.losses import agreement
 from ringfence.risk.report.positions import debt_at_drop, ladder
+from ringfence.risk.rules.left_alone import LeftAlone
 from ringfence.sim.history import DECIMALS
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.plots.engine import in_rows, over
 from ringfence.sim.plots.style import hours
 from ringfence.sim.simulate_tables import amount, ends_of
+from ringfence.sim.vectorised.from_scenario import differences
 from ringfence.sim.wording import QUOTE
 
 _TABLE = 13

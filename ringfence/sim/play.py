@@ -9,9 +9,9 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from ringfence.math.uniswap import sqrt_price
+from ringfence.risk.prices.waypoints import PricePath
 from ringfence.sim import feed
 from ringfence.sim.agents.trader import Trader, View
-from ringfence.sim.price_path import PricePath
 from ringfence.sim.result import Step
 from ringfence.sim.scenario import Close, Delever, PositionTable, Scenario, TopUp, seconds
 from ringfence.sim.stage import NEVER, Stage, Venue, account_of

@@ -18,9 +18,9 @@ from ringfence.math.fixed_point import WAD
 from ringfence.math.health import debt_up
 from ringfence.math.position_slot import PositionSlot, unpack
 from ringfence.risk.arrays import Floats, Integers
-from ringfence.risk.book import Book, Positions
-from ringfence.risk.left_alone import LeftAlone
-from ringfence.risk.market import RiskMarket
+from ringfence.risk.rules.book import Book, Positions
+from ringfence.risk.rules.left_alone import LeftAlone
+from ringfence.risk.rules.market import RiskMarket
 from ringfence.sim.result import Market, Position, Result, Step
 
 _LIQUIDATED = ("liquidated in part", "liquidated")

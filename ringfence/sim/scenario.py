@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ringfence.deploy.errors import FileError
 from ringfence.deploy.files import Number, Table, read, refuse
-from ringfence.sim.price_path import HOUR, PathError, PricePath, draw_path
+from ringfence.risk.prices.waypoints import HOUR, PathError, PricePath, draw_path
 
 Outcome = Literal[
     "enough_accounts",
@@ -109,7 +109,7 @@ class PathTable(Table):
         # These take a second to import, which a path of waypoints need not wait for.
         from numpy.random import SeedSequence, default_rng
 
-        from ringfence.risk.models import parse_model
+        from ringfence.risk.prices.models import parse_model
 
         steps = seconds(self.hours or Decimal(0)) // self.step_seconds
         rng = default_rng(SeedSequence(seed))
@@ -117,7 +117,7 @@ class PathTable(Table):
         return tuple((drawn[0] * self._first()).tolist())
 
     def _read(self, csv: Path) -> tuple[float, ...]:
-        from ringfence.risk.csv_prices import read_prices
+        from ringfence.risk.prices.csv_prices import read_prices
 
         read = read_prices(csv)
         if read.step_seconds != self.step_seconds:

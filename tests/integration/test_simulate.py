@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from ringfence.evm import Engine, InProcessEngine
 from ringfence.evm.anvil import launch
-from ringfence.risk import trigger
+from ringfence.risk.rules import trigger
 from ringfence.sim.meter import Meter
 from ringfence.sim.outcome import to_json
 from ringfence.sim.scenario import fingerprint, load_scenario

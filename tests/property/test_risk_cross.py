@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from ringfence.risk.cross import Accounts, CrossMarket, Margin, compare, isolated
-from ringfence.risk.joint import JointPrices
-from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import LateKeepers
-from ringfence.risk.paths import Gbm
+from ringfence.risk.answers.cross import Accounts, CrossMarket, Margin, compare, isolated
+from ringfence.risk.answers.loss import LateKeepers
+from ringfence.risk.prices.joint import JointPrices
+from ringfence.risk.prices.paths import Gbm
+from ringfence.risk.rules.liquidations import Terms
 
 VENUES = [
     CrossMarket(Terms(0.86, 0.80, 0.01, 1.077, 0.10, 100.0)),

@@ -16,16 +16,16 @@ from numpy.random import default_rng
 
 from ringfence.evm import Engine, Reverted
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.allocate import Slot, scenarios
-from ringfence.risk.book import Book, BookLaw, random_book
-from ringfence.risk.cross import CrossMarket
-from ringfence.risk.joint import JointPrices
-from ringfence.risk.liquidations import Terms
-from ringfence.risk.loss import LateKeepers, outcome
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.paths import Gbm
-from ringfence.risk.stepper import answers_of
-from ringfence.risk.tail import expected_shortfall
+from ringfence.risk.answers.allocate import Slot, scenarios
+from ringfence.risk.answers.cross import CrossMarket
+from ringfence.risk.answers.loss import LateKeepers, outcome
+from ringfence.risk.answers.tail import expected_shortfall
+from ringfence.risk.prices.joint import JointPrices
+from ringfence.risk.prices.paths import Gbm
+from ringfence.risk.rules.book import Book, BookLaw, random_book
+from ringfence.risk.rules.liquidations import Terms
+from ringfence.risk.rules.market import RiskMarket
+from ringfence.risk.rules.stepper import answers_of
 from tests.support.broken import Break, load_broken
 from tests.support.risk import DOLLAR, risk_market
 from tests.support.risk_vault import assert_turns_at_the_trigger

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ringfence.math.fixed_point import WAD
 from ringfence.math.position_slot import MAX_COLLATERAL, MAX_SCALED_DEBT
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.trigger import MAX_ANSWER, trigger
+from ringfence.risk.rules.market import RiskMarket
+from ringfence.risk.rules.trigger import MAX_ANSWER, trigger
 from tests.support.model.strategies import collaterals, debt_indices, scaled_debts, wide
 from tests.support.risk import LIQUIDATION_LTV, holds, risk_market
 

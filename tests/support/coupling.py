@@ -9,9 +9,9 @@ import numpy as np
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
 from ringfence.risk.arrays import Floats
-from ringfence.risk.coupled import RankedBook, Scene
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.pool import Pool
+from ringfence.risk.coupled.engine import RankedBook, Scene
+from ringfence.risk.coupled.pool import Pool
+from ringfence.risk.rules.market import RiskMarket
 
 ETHER = 10**18
 USDC = 10**6

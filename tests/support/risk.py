@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringfence.math.fixed_point import WAD
 from ringfence.math.health import debt_up, is_healthy, value_down
 from ringfence.math.liquidation import RiskParams
-from ringfence.risk.market import RiskMarket
+from ringfence.risk.rules.market import RiskMarket
 
 PERCENT = WAD // 100
 LIQUIDATION_LTV = 86 * PERCENT

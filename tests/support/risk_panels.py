@@ -6,16 +6,16 @@ import numpy as np
 from numpy.random import default_rng
 
 from ringfence.report.panel import Panel
-from ringfence.risk.agreement import disagreements
-from ringfence.risk.allocate import Scenarios, allocate
-from ringfence.risk.book import Book, BookLaw, Positions, random_positions
-from ringfence.risk.fit import Fit
-from ringfence.risk.liquidations import Terms
-from ringfence.risk.models import DEFAULT_MODELS
-from ringfence.risk.paths import DAY
+from ringfence.risk.answers.allocate import Scenarios, allocate
+from ringfence.risk.answers.sensitivity import Swing
+from ringfence.risk.answers.tail import expected_shortfall, value_at_risk
+from ringfence.risk.prices.fit import Fit
+from ringfence.risk.prices.models import DEFAULT_MODELS
+from ringfence.risk.prices.paths import DAY
 from ringfence.risk.report import losses, positions, prices, split, system
-from ringfence.risk.sensitivity import Swing
-from ringfence.risk.tail import expected_shortfall, value_at_risk
+from ringfence.risk.rules.agreement import disagreements
+from ringfence.risk.rules.book import Book, BookLaw, Positions, random_positions
+from ringfence.risk.rules.liquidations import Terms
 from tests.support.risk import DOLLAR, risk_market
 
 ANSWER = 2_000 * DOLLAR

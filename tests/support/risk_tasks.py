@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.random import Generator, SeedSequence, default_rng
 
-from ringfence.risk.work import Result, Task, packed
+from ringfence.risk.work.tasks import Result, Task, packed
 
 SEED = 42
 

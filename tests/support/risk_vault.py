@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.evm import Artifact, Engine
 from ringfence.math.fixed_point import WAD
-from ringfence.risk.trigger import trigger
+from ringfence.risk.rules.trigger import trigger
 from tests.support.feeds import Pair, deploy_oracle
 from tests.support.market import LIQUIDATOR, deploy_market, reverts
 from tests.support.risk import DOLLAR, LIQUIDATION_LTV, risk_market

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from ringfence.evm import Engine
 from ringfence.evm.artifacts import ROOT
-from ringfence.risk.from_scenario import from_scenario
-from ringfence.risk.left_alone import LeftAlone
-from ringfence.risk.trigger import trigger
+from ringfence.risk.rules.left_alone import LeftAlone
+from ringfence.risk.rules.trigger import trigger
 from ringfence.sim.chronicle import books_slots, position_slot_of
 from ringfence.sim.meter import Meter
 from ringfence.sim.outcome import Outcome
@@ -18,6 +17,7 @@ from ringfence.sim.scenario import Scenario, load_scenario
 from ringfence.sim.simulate import simulate
 from ringfence.sim.simulation import Simulation
 from ringfence.sim.stage import account_of
+from ringfence.sim.vectorised.from_scenario import from_scenario
 
 DAY = ROOT / "scenarios" / "day-student-t.toml"
 STEP = 300

@@ -23,10 +23,10 @@ from ringfence.report.panel import (
     thinned,
 )
 from ringfence.report.style import EMPTY, Figure
+from ringfence.risk.answers.sensitivity import Swing
+from ringfence.risk.answers.tail import Estimate, share_of
 from ringfence.risk.arrays import Floats, Integers
 from ringfence.risk.errors import RiskError
-from ringfence.risk.sensitivity import Swing
-from ringfence.risk.tail import Estimate, share_of
 
 _PERCENT = 100.0
 _TABLE = 12

@@ -19,11 +19,11 @@ from ringfence.report.panel import (
     thinned,
 )
 from ringfence.risk.arrays import Floats
-from ringfence.risk.book import Book
-from ringfence.risk.liquidations import Terms, liquidate
-from ringfence.risk.market import RiskMarket
-from ringfence.risk.passage import gbm_hit
-from ringfence.risk.paths import DAY, YEAR
+from ringfence.risk.prices.passage import gbm_hit
+from ringfence.risk.prices.paths import DAY, YEAR
+from ringfence.risk.rules.book import Book
+from ringfence.risk.rules.liquidations import Terms, liquidate
+from ringfence.risk.rules.market import RiskMarket
 
 _PERCENT = 100.0
 _BARS = 40

@@ -22,8 +22,8 @@ from ringfence.report.panel import (
 )
 from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.fit import Fit
-from ringfence.risk.paths import PriceModel
+from ringfence.risk.prices.fit import Fit
+from ringfence.risk.prices.paths import PriceModel
 
 _SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TABLE = 12

@@ -17,10 +17,10 @@ from ringfence.report.panel import (
     said,
     thinned,
 )
-from ringfence.risk.allocate import Allocation
+from ringfence.risk.answers.allocate import Allocation
+from ringfence.risk.answers.tail import Estimate
 from ringfence.risk.arrays import Floats
 from ringfence.risk.report.losses import above, rows, upright
-from ringfence.risk.tail import Estimate
 
 _PERCENT = 100.0
 _TABLE = 12

@@ -21,9 +21,9 @@ from ringfence.report.panel import (
     thinned,
 )
 from ringfence.report.style import EMPTY
+from ringfence.risk.answers.tail import mean
 from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
-from ringfence.risk.tail import mean
 
 _PERCENT = 100.0
 _TABLE = 12

@@ -18,12 +18,12 @@ from ringfence.math.position_slot import unpack
 from ringfence.report.panel import Panel, along, clean, figure, line, marks, thinned
 from ringfence.report.style import ROW, Figure, rows
 from ringfence.report.words import clock
-from ringfence.risk.liquidations import RELATIVE, UNITS, Terms, liquidate
+from ringfence.risk.prices.waypoints import HOUR
 from ringfence.risk.report.losses import agreement
 from ringfence.risk.report.positions import debt_at_drop
+from ringfence.risk.rules.liquidations import RELATIVE, UNITS, Terms, liquidate
 from ringfence.sim import replay
 from ringfence.sim.plots.style import hours
-from ringfence.sim.price_path import HOUR
 from ringfence.sim.replay import Fall, Replay
 from ringfence.sim.result import Market, Result
 from ringfence.sim.story import stories
@@ -256,7 +256,7 @@ def agreements(result: Result, run: Replay) -> tuple[Panel, ...]:
 def _in_floats(result: Result, run: Replay) -> Iterator[float]:
     """Yield how far the engine's floats are from what each liquidation repaid, part of the bound.
 
-    The bound is that of `ringfence.risk.liquidations`.
+    The bound is that of `ringfence.risk.rules.liquidations`.
     """
     places = {step.time: index for index, step in enumerate(result.steps)}
     indices = {market.name: market.debt_indices for market in result.markets}

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ringfence.evm import InProcessEngine
-from ringfence.risk.from_scenario import differences, from_scenario
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.outcome_page import outcome_page
 from ringfence.sim.result import Check
 from ringfence.sim.scenario import load_scenario
+from ringfence.sim.vectorised.from_scenario import differences, from_scenario
 from tests.support.simulated import play, write
 
 PRICES = [2_000.0, 1_900.0, 1_800.0, 1_700.0, 2_200.0, 2_300.0]

@@ -10,8 +10,8 @@ from ringfence.deploy import FileError
 from ringfence.evm import InProcessEngine
 from ringfence.evm.artifacts import ROOT
 from ringfence.risk.errors import RiskError
+from ringfence.risk.prices.waypoints import PathError
 from ringfence.sim.demo import run
-from ringfence.sim.price_path import PathError
 from ringfence.sim.scenario import Scenario, fingerprint, load_scenario
 from ringfence.sim.stage import SimError
 from tests.support.simulated import DAY, write

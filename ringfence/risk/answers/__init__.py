@@ -1,0 +1,1 @@
+"""What lenders, traders and those who choose parameters ask."""

@@ -1,0 +1,1 @@
+"""Price, pool and keepers, each acting on the others."""

@@ -1,0 +1,1 @@
+"""Price paths: models, stress days, what was, and what fits it."""

@@ -1,0 +1,1 @@
+"""A scenario on the vectorised engine, and beside the bytecode."""
