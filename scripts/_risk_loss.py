@@ -150,8 +150,8 @@ def loss(
     if size is None:
         unit = market.worth(10**market.collateral_decimals, first)
         size = float(file.file.caps.debt) / positions / unit
-    sizes = BookLaw(size, least_ltv=least_ltv)
-    exact = random_positions(default_rng(seed), market, positions, first, sizes)
+    drawn = BookLaw(size, least_ltv=least_ltv)
+    exact = random_positions(default_rng(seed), market, positions, first, drawn)
     book = Book.of(market, exact).sorted()
     debt = float(book.debt.sum())
     held = float(file.file.reserve.target) * debt if reserve is None else reserve
@@ -168,7 +168,7 @@ def loss(
     )
     work = run_tasks(
         DRAW_LOSSES,
-        ({"lot": replace(lot, paths=size)} for size in sizes(paths, batch)),
+        ({"lot": replace(lot, paths=count)} for count in sizes(paths, batch)),
         seed,
         workers_of(workers, scheduler),
         say,

@@ -100,8 +100,8 @@ def test_choose__people__are_told_what_to_write_into_the_file() -> None:
         (("--budget", "2"), "--budget is '2'"),
         (("--bonus", "-0.1"), "bonus is -0.1"),
         (("--bonus", "one"), "--bonus is 'one', not a number; write it as 0.01"),
-        (("--depth", "0"), "pass a worth above 0"),
-        (("--impact", "2"), "impact is 2, gas 20"),
+        (("--depth", "0"), "--depth is '0'"),
+        (("--impact", "2"), "--impact is '2'"),
     ],
 )
 def test_choose__impossible__one_line(words: tuple[str, ...], line: str) -> None:

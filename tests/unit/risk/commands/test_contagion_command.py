@@ -114,10 +114,10 @@ def test_contagion__for_people__three_tables_with_every_curve() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--fall", "100"], "a fall of 1"),
-        (["--fee", "1"], "a fee that is a part of one"),
-        (["--price", "0"], "a price of 0 is no answer"),
-        (["--begin", "0"], "outages begin at minute 0"),
+        (["--fall", "100"], "--fall is '100' (limits: above 0 and below 100)"),
+        (["--fee", "1"], "--fee is '1'"),
+        (["--price", "0"], "--price is '0'"),
+        (["--begin", "0"], "--begin is '0' (limits: 1 and 1,439)"),
         (["--positions", "30_001"], "30,001 positions owe 3,000,100 at least"),
     ],
 )

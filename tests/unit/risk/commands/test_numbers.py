@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.risk.prices.paths import Gbm
-from scripts import _risk_allocate, _risk_choose, _risk_cross, _risk_loss
+from scripts import _risk_choose, _risk_joint, _risk_loss
 from scripts._risk_setup import Number
 from scripts.risk import cli
 from tests.support.risk_tasks import THREAD
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LONG = str(ROOT / "markets" / "weth-usdc-conservative.toml")
 CHAIN = ("--chain", str(ROOT / "markets" / "chains" / "1.toml"))
 DRAWN = ("--step", "43200", "--model", "gbm:volatility=2")
@@ -47,7 +47,7 @@ OPTIONS = [pytest.param(*one, id=f"{one[0]}{one[1].opts[0]}") for one in numbers
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for module in (_risk_allocate, _risk_choose, _risk_cross, _risk_loss):
+    for module in (_risk_choose, _risk_joint, _risk_loss):
         monkeypatch.setattr(module, "workers_of", lambda _workers, _scheduler: THREAD)
     monkeypatch.setattr(_risk_choose, "DEFAULT_MODELS", {"gbm": Gbm(2.0)})
     monkeypatch.setattr(_risk_choose, "stress_days", dict)

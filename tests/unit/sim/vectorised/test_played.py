@@ -14,12 +14,11 @@ from ringfence.math import accrual
 from ringfence.math.balance_sheet import BalanceSheet
 from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
-from ringfence.risk.rules import trigger
+from ringfence.risk.rules import left_alone, trigger
 from ringfence.risk.rules.liquidations import Terms
 from ringfence.risk.rules.market import RiskMarket
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.scenario import Scenario, load_scenario
-from ringfence.sim.vectorised import from_scenario
 from ringfence.sim.vectorised.compare import Compared, compare
 from ringfence.sim.vectorised.engine import outcome_of, play_scenario, simulate_vectorised
 from ringfence.sim.vectorised.from_scenario import Opened, open_scenario
@@ -121,7 +120,7 @@ def test_compare__trigger_one_answer_too_far__is_found_out(
     def further(market: RiskMarket, *words: int) -> int:
         return exact(market, *words) + (-1 if market.falls else 1)
 
-    for module in (trigger, from_scenario):
+    for module in (trigger, left_alone):
         monkeypatch.setattr(module, "trigger", further)
     _assert_differs_from_the_trigger_on(case.compared()[1])
 
@@ -195,6 +194,7 @@ def test_simulate_vectorised__day__has_the_bytecodes_form_and_names_what_it_leav
         "keeper slow-keeper",
         "attacker inflator",
         "attacker self-liquidator",
+        "attacker laggard",
     )
     assert found.outcome.summary().keys() == real(LONG).outcome.summary().keys()
     assert found.outcome.held
