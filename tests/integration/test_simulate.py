@@ -18,8 +18,10 @@ from ringfence.sim.meter import Meter
 from ringfence.sim.outcome import to_json
 from ringfence.sim.scenario import fingerprint, load_scenario
 from ringfence.sim.simulation import Simulation, prepare
+from tests.support.risk_tasks import THREAD
 from tests.support.simulated import DAY, edge, events_of, play, state_of, write
 
+CRASH = DAY.with_name("crash-2020-03-12.toml")
 LONG, SHORT = "weth-usdc-conservative", "usdc-weth-short"
 
 EVERYBODY = {
@@ -177,6 +179,34 @@ def test_simulate__compare__exits_with_0_only_where_the_engines_agree(
     told = json.loads(run(simulator, path, "--compare", "--json").stdout)
     assert [one["held"] for one in told["checks"]][1:] == [False] * 3
     assert told["steps"][6]["due"] == [["long #1"], []]
+
+
+def test_simulate__runs__prints_mean_and_worst_of_so_many_seeds(
+    simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scripts import _simulate_vectorised  # the command imports it when it is asked to
+
+    monkeypatch.setattr(_simulate_vectorised, "workers_of", lambda _workers, _scheduler: THREAD)
+    words = DAY, "--engine", "vectorised", "--runs", "3", "--out", tmp_path / "new"
+    told = run(simulator, *words, "--json")
+    assert told.exit_code == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["runs"], found["first_seed"]) == (3, 136)
+    assert found == json.loads((tmp_path / "new" / "runs.json").read_text())
+    figures = {one["name"]: one for one in found["figures"]}
+    assert figures["liquidations"]["worst"] == 15
+    assert 15 / 3 <= figures["liquidations"]["mean"]["value"] < 15
+    assert figures["pool's low"]["worst_seed"] == 136
+    shown = run(simulator, *words).stdout
+    assert "3 runs, seeds from 136 on" in shown
+    assert "keeper's profit" in shown
+
+
+def test_simulate__vectorised_position_that_opens_later__is_refused(simulator: Any) -> None:
+    told = run(simulator, CRASH, "--engine", "vectorised")
+    assert told.exit_code == 1
+    assert "(limit: the first step)" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 @pytest.mark.parametrize(
