@@ -20,7 +20,7 @@ from ringfence.risk.prices.models import model_files
 from ringfence.risk.rules.agreement import disagreements
 from ringfence.risk.rules.book import Book, BookLaw, Positions, random_positions
 from ringfence.risk.rules.stepper import answers_of
-from ringfence.risk.work.tasks import run_tasks
+from ringfence.risk.work.tasks import run_tasks, sizes
 from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (

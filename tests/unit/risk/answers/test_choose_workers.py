@@ -16,7 +16,7 @@ SMALL = (
     "--step", "3600", "--delay", "0", "--refill", "1", "--budget", "0.3", "--bonus", "0.01",
     "--positions", "8", "--json",
 )  # fmt: skip
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture

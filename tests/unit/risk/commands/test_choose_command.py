@@ -27,7 +27,7 @@ QUICK = (
     "--refill",
     "1",
 )
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.support.risk_tasks import THREAD
 LONG = "markets/weth-usdc-conservative.toml"
 SHORT = "markets/usdc-weth-short.toml"
 QUICK = ("--paths", "200", "--batch", "100", "--step", "3600", "--model", "gbm:volatility=4")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from ringfence.risk.coupled.pool import Pool
 from scripts._risk_contagion import contagion
 from tests.support.coupling import LONG as UNITS
 
-MARKETS = Path(__file__).parents[3] / "markets"
+MARKETS = Path(__file__).parents[4] / "markets"
 LONG = "markets/weth-usdc-conservative.toml"
 SHORT = "markets/usdc-weth-short.toml"
 FEW = ["--positions", "300", "--debt", "3_000_000", "--depth", "2_000", "--fall", "35"]

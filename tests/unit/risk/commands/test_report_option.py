@@ -24,7 +24,7 @@ from scripts._risk_trader import trader
 from tests.support.risk_panels import MADE_RETURNS
 from tests.support.risk_tasks import THREAD
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 MARKET = "markets/weth-usdc-conservative.toml"
 QUICK = ("--paths", "200", "--batch", "100", "--step", "3600", "--model", "gbm:volatility=4")
 LOSS = (MARKET, *QUICK, "--positions", "60", "--reserve", "0", "--share", "0", "--floor", "0")

@@ -13,7 +13,7 @@ import pytest
 from ringfence.risk.errors import RiskError
 from ringfence.risk.work.sources import digest_of, sources_of
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 CALLEE = "from ringfence.risk.work.jit import njit\n\n@njit\ndef add(x):\n    return x + {}\n"
 CALLER = (
     "from {} import njit\nfrom jitted.callee import add\n\n@njit{}\ndef f(x):\n    return add(x)\n"

@@ -30,7 +30,7 @@ from tests.support.risk_tasks import (
     scales,
 )
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
