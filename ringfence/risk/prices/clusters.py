@@ -25,11 +25,14 @@ from ringfence.risk.prices.paths import (
     above_zero,
     diffusion,
     finite,
+    jump_count,
     not_below_zero,
     walk,
 )
 
 _PERCENT = 100.0
+_LEAST_NU = 0.1
+"""Below it a chi-squared is so small that a float has it as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class StudentT:
     def __post_init__(self) -> None:
         above_zero(nu=self.nu, scale=self.scale)
         finite(drift=self.drift)
+        if self.nu < _LEAST_NU:
+            raise RiskError(f"nu is {self.nu}; it must be {_LEAST_NU} or more")
 
     def draw(self, rng: Generator, paths: int, steps: int, step_seconds: int) -> Floats:
         """Return relative prices, float64 [path, steps + 1]."""
@@ -129,13 +134,16 @@ class GarchT:
         returns = _parts(rng, paths, calendar)
         mixing = (self.nu - 2) / rng.chisquare(self.nu, (paths, calendar.days))
         variance = np.full(paths, self.first_variance)
-        for day in range(calendar.days):
-            returns[:, day] *= np.sqrt(variance * mixing[:, day])[:, None]
-            shock = returns[:, day].sum(1)
-            variance = self.omega + self.alpha * shock**2 + self.beta * variance
-        returns += self.drift / calendar.parts
-        returns /= _PERCENT
-        return calendar.prices(returns, steps)
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # what is no number is refused at the end
+            for day in range(calendar.days):
+                returns[:, day] *= np.sqrt(variance * mixing[:, day])[:, None]
+                shock = returns[:, day].sum(1)
+                variance = self.omega + self.alpha * shock**2 + self.beta * variance
+            returns += self.drift / calendar.parts
+            returns /= _PERCENT
+            return calendar.prices(returns, steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,7 @@ class Hawkes:
         """Return the cell, path * steps + step, in which each jump of the paths falls."""
         end = float(steps * step_seconds)
         lag = self.half_life * 3_600 / np.log(2)
-        count = int(rng.poisson(self.base * end / YEAR * paths))
+        count = jump_count(rng, self.base * end / YEAR * paths)
         path, time = rng.integers(0, paths, count), rng.random(count) * end
         cells = []
         while len(time):

@@ -112,7 +112,7 @@ def _from_file(name: str, file: Path, block: str) -> PriceModel:
 
 def _number(key: str, value: str) -> float:
     try:
-        return float(value)
+        return float(value) + 0.0  # numpy has no normal of a deviation of -0.0
     except ValueError:
         raise RiskError(f"{key} is {value!r}, not a number; write it as 0.9") from None
 

@@ -20,6 +20,12 @@ from ringfence.risk.errors import RiskError
 
 DAY = 86_400
 YEAR = 365 * DAY
+MOST = 1e100
+"""Of any parameter: its square is a float, too."""
+_FAR = 700.0
+_LARGEST = 100.0
+_MOST_JUMPS = 5e7
+"""Of one draw: more do not fit into memory."""
 
 
 class PriceModel(Protocol):
@@ -31,30 +37,39 @@ class PriceModel(Protocol):
 
 
 def above_zero(**values: float) -> None:
-    """Raise RiskError unless every value is above zero and finite."""
+    """Raise RiskError unless every value is above zero and no more than MOST."""
     for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise RiskError(f"{name} is {value}; it must be above 0 and finite")
+        if not 0 < value <= MOST:
+            raise RiskError(f"{name} is {value}; it must be above 0 and at most {MOST:g}")
 
 
 def not_below_zero(**values: float) -> None:
-    """Raise RiskError unless every value is zero or more and finite."""
+    """Raise RiskError unless every value is zero or more and no more than MOST."""
     for name, value in values.items():
-        if not 0 <= value < float("inf"):
-            raise RiskError(f"{name} is {value}; it must be 0 or more and finite")
+        if not 0 <= value <= MOST:
+            raise RiskError(f"{name} is {value}; it must be 0 or more and at most {MOST:g}")
 
 
 def finite(**values: float) -> None:
-    """Raise RiskError unless every value is finite."""
+    """Raise RiskError unless every value is within MOST of zero."""
     for name, value in values.items():
-        if not np.isfinite(value):
-            raise RiskError(f"{name} is {value}; it must be finite")
+        if not -MOST <= value <= MOST:
+            raise RiskError(f"{name} is {value}; it must be a number from {-MOST:g} to {MOST:g}")
 
 
 def walk(returns: Floats) -> Floats:
-    """Return relative prices [path, step + 1] from log returns [path, step]."""
+    """Return relative prices [path, step + 1] from log returns [path, step].
+
+    Raises RiskError where they leave what a float holds.
+    """
     prices = np.zeros((returns.shape[0], returns.shape[1] + 1))
     np.cumsum(returns, axis=1, out=prices[:, 1:])
+    low, high = prices.min(initial=0), prices.max(initial=0)
+    if not -_FAR <= low <= high <= _FAR:
+        raise RiskError(
+            f"paths lead from e^{low:g} to e^{high:g} times the price (limit: e^{_FAR:g}); lower "
+            "the model's volatility, drift or jumps, or pass fewer days"
+        )
     return np.exp(prices, out=prices)
 
 
@@ -68,6 +83,16 @@ def diffusion(
     return returns
 
 
+def jump_count(rng: Generator, expected: float) -> int:
+    """Return a Poisson number; raise RiskError where it is too large to draw so many jumps."""
+    if expected > _MOST_JUMPS:
+        raise RiskError(
+            f"{expected:,.0f} jumps in one draw (limit {_MOST_JUMPS:,.0f}); lower the model's "
+            "jumps a year, or pass fewer paths a task or fewer days"
+        )
+    return int(rng.poisson(expected))
+
+
 def add_jumps(
     rng: Generator, returns: Floats, expected: float, sizes: Callable[[int], Floats]
 ) -> None:
@@ -76,7 +101,7 @@ def add_jumps(
     Their whole number is drawn, then each one's place: the same law as a number a step, at a cost
     that goes with the jumps alone.
     """
-    count = int(rng.poisson(expected * returns.size))
+    count = jump_count(rng, expected * returns.size)
     where = rng.integers(0, returns.size, count)
     returns += np.bincount(where, sizes(count), returns.size).reshape(returns.shape)
 
@@ -119,6 +144,11 @@ class Merton:
     def __post_init__(self) -> None:
         not_below_zero(volatility=self.volatility, jumps=self.jumps, jump_sd=self.jump_sd)
         finite(jump_mean=self.jump_mean, drift=self.drift)
+        if self.jump_mean + self.jump_sd**2 / 2 > _LARGEST:
+            raise RiskError(
+                f"jump_mean is {self.jump_mean}, jump_sd {self.jump_sd}; the expected jump is more "
+                f"than e^{_LARGEST:g} of the price, lower them"
+            )
 
     @property
     def growth(self) -> float:

@@ -1,4 +1,5 @@
 import doctest
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,46 @@ def test_parse_model__stress_day__is_the_days_model() -> None:
 def test_parse_model__not_a_model__is_refused(text: str, words: str) -> None:
     with pytest.raises(RiskError, match=words):
         parse_model(text)
+
+
+EXTREMES = (0.0, 1e-300, 1e-9, 0.5, 1.0, 1e2, 1e4, 1e7, 1e100, 1e300)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name, of in DEFAULT_MODELS.items() for key in asdict(of)]
+)
+def test_parse_model__parameter_at_its_limits__paths_are_prices_or_it_is_refused(
+    name: str, key: str
+) -> None:
+    drawn = 0
+    for value in (*EXTREMES, *(-one for one in EXTREMES)):
+        try:
+            model = parse_model(f"{name}:{key}={value}")
+            paths = model.draw(np.random.default_rng(1), 4, 24, 3_600)
+        except RiskError:
+            continue
+        drawn += 1
+        assert paths.shape == (4, 25)
+        assert ((paths > 0) & np.isfinite(paths)).all()
+    assert drawn
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "1e300", "-1e300"])
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name, of in DEFAULT_MODELS.items() for key in asdict(of)]
+)
+def test_parse_model__parameter_of_no_size__is_refused_by_its_name(
+    name: str, key: str, value: str
+) -> None:
+    with pytest.raises(RiskError, match=rf"{key} is {float(value)}".replace("+", r"\+")):
+        parse_model(f"{name}:{key}={value}")
+
+
+def test_draw__more_jumps_than_memory_holds__is_refused() -> None:
+    for text in ("merton:jumps=1e12", "kou:jumps=1e12", "hawkes:base=1e12"):
+        with pytest.raises(RiskError, match=r"jumps in one draw \(limit 50,000,000\); lower"):
+            parse_model(text).draw(np.random.default_rng(1), 500, 24, 3_600)
 
 
 def test_docstrings__their_examples__come_out_as_written() -> None:
