@@ -235,11 +235,11 @@ def test_allocate__command__tells_people_and_programs_the_same() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--budget", "0"), "--budget is '0'"),
+        (("--budget", "0"), "--budget is '0' (limits: 1e-06 and 1)"),
         (("--leverage", "20"), "no market opens a leverage of 20"),
         (("--level", "0.999"), "are beyond a level of 0.999 (limit 20)"),
         (("--short", "nothing"), "--short nothing is none of the markets"),
-        (("--correlation", "2"), "--correlation is '2'"),
+        (("--correlation", "2"), "--correlation is '2' (limits: 0 and 1)"),
     ],
 )
 def test_allocate__command_that_cannot_be_done__one_line(words: tuple[str, ...], line: str) -> None:

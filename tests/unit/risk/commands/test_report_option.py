@@ -27,7 +27,7 @@ from tests.support.risk_tasks import THREAD
 ROOT = Path(__file__).parents[4]
 MARKET = "markets/weth-usdc-conservative.toml"
 QUICK = ("--paths", "200", "--batch", "100", "--step", "3600", "--model", "gbm:volatility=4")
-LOSS = (MARKET, *QUICK, "--positions", "60", "--reserve", "0", "--share", "0", "--floor", "0")
+LOSS = (MARKET, *QUICK, "--positions", "60", "--reserve", "0", "--share", "1e-9", "--floor", "0")
 CROSS = (MARKET, MARKET, *QUICK, "--accounts", "10")
 ALLOCATE = (MARKET, *QUICK, "--level", "0.8", "--budget", "0.5", "--delay", "0")
 CONTAGION = (MARKET, "--positions", "300", "--blocks", "40", "--depth", "2000")
