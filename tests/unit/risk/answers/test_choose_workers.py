@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ringfence.risk.answers.judge import Law
+from ringfence.risk.prices.models import DEFAULT_MODELS
+from ringfence.risk.prices.stress import stress_days
+from scripts import _risk_choose
 from scripts._risk_choose import choose
 from tests.support.dask import Dask, wait_for_workers
 
 SMALL = (
-    "markets/weth-usdc-conservative.toml", "--paths", "2500", "--stress-paths", "2",
-    "--step", "3600", "--delay", "0", "--refill", "1", "--budget", "0.3", "--bonus", "0.01",
-    "--positions", "8", "--json",
+    "markets/weth-usdc-conservative.toml", "--step", "3600", "--delay", "0", "--refill", "1",
+    "--budget", "0.3", "--bonus", "0.01", "--positions", "8", "--json",
 )  # fmt: skip
+LAWS = {
+    "kou": Law(DEFAULT_MODELS["kou"], 2_500),
+    "hawkes": Law(DEFAULT_MODELS["hawkes"], 2_500),
+    "crash": Law(stress_days()["2020-03-12"], 2, given=True),
+}
 ROOT = Path(__file__).parents[4]
 
 
@@ -37,6 +45,7 @@ def test_choose__one_worker_two_or_a_cluster__same_bytes(
     dask: Dask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(_risk_choose, "_laws", lambda _paths, _stress_paths: LAWS)
     address = dask.scheduler()
     dask.worker(address)
     dask.worker(address)
