@@ -44,7 +44,7 @@ class Asked:
             "delay": of.delay, "least": of.least, "first": of.first, "steps": of.steps,
             "step": of.step_seconds, "paths": self.paths, "stress_paths": self.stress_paths,
             "budget": self.budget, "bonuses": [one / WAD for one in self.bonuses],
-            "short": not of.market.falls,
+            "short": not of.market.falls, "confidence": self.confidence,
         }  # fmt: skip
 
 
