@@ -13,11 +13,10 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.errors import RingfenceError
 from ringfence.report.style import Figure, axis, layout
-from ringfence.risk.arrays import Floats
-from ringfence.risk.errors import RiskError
-from ringfence.risk.prices.paths import DAY
 
+Floats = npt.NDArray[np.float64]
 Cell = str | int | float
 Row = tuple[Cell, ...]
 
@@ -28,8 +27,13 @@ _DIGITS = 6
 """Significant ones that a figure is told in; finer ones cannot be seen."""
 _LARGE = 1_000
 _HOUR = 3_600
+_DAY = 24 * _HOUR
 POINTS = 240
 """Of a line, at most: finer ones cannot be seen either."""
+
+
+class FigureError(RingfenceError, ValueError):
+    """What a figure cannot show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Panel:
 
     `name` is its place on the page: small letters and dashes. `columns` are the heads of `rows`,
     with their units. A figure without data (EMPTY) is left out: the caption says why. Raises
-    RiskError for a number that is none.
+    FigureError for a number that is none.
     """
 
     name: str
@@ -51,7 +55,7 @@ class Panel:
     def __post_init__(self) -> None:
         for row in self.rows:
             if any(isinstance(one, float) and not isfinite(one) for one in row):
-                raise RiskError(f"{self.name} has {row}, not all numbers; check its input")
+                raise FigureError(f"{self.name} has {row}, not all numbers; check its input")
 
 
 def figure(
@@ -78,7 +82,7 @@ def clean(values: Iterable[float] | Floats) -> list[float]:
     """
     found = [float(f"{value:.{_DIGITS}g}") for value in values]
     if not all(map(isfinite, found)):
-        raise RiskError("a figure would show what is not a number; check its input")
+        raise FigureError("a figure would show what is not a number; check its input")
     return found
 
 
@@ -134,7 +138,7 @@ def thinned(count: int, most: int = POINTS) -> npt.NDArray[np.int64]:
 def clock(steps: npt.NDArray[np.int64], step_seconds: int) -> tuple[str, list[float]]:
     """Return the unit of time that fits a path's length, and the steps in it."""
     whole = int(steps[-1]) * step_seconds
-    unit, seconds = ("days", DAY) if whole > 3 * DAY else ("hours", _HOUR)
+    unit, seconds = ("days", _DAY) if whole > 3 * _DAY else ("hours", _HOUR)
     return unit, clean(steps * step_seconds / seconds)
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from ringfence.report.frame import cell
 from ringfence.report.page import render
-from ringfence.report.panel import Panel, along, clean, figure, line
+from ringfence.report.panel import FigureError, Panel, along, clean, figure, line
 from ringfence.report.style import EMPTY
-from ringfence.risk.errors import RiskError
 from tests.support.risk_panels import every_panel
 
 FACTS = {"seed": "7", "SHA-256 of the scenario": "ab" * 32, "command": "ape run risk loss"}
@@ -70,9 +69,9 @@ def test_render__text_of_others__is_escaped() -> None:
 
 
 def test_panel__number_that_is_none__is_refused() -> None:
-    with pytest.raises(RiskError, match="not all numbers"):
+    with pytest.raises(FigureError, match="not all numbers"):
         Panel("a", "A", "It.", DRAWN, ("a",), ((float("nan"),),))
-    with pytest.raises(RiskError, match="not a number"):
+    with pytest.raises(FigureError, match="not a number"):
         clean([1.0, float("inf")])
 
 

@@ -168,7 +168,7 @@ def test_cross__three_markets__isolated_loses_no_other_slot() -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (loss, (LONG, *QUICK, "--share", "0", "--floor", "0")),
+        (loss, (LONG, *QUICK, "--share", "1e-9", "--floor", "0")),
         (cross, (LONG, *QUICK, "--accounts", "2")),
         (allocation, (LONG, *QUICK, "--budget", "1", "--level", "0.5", "--delay", "0")),
     ],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from ringfence.report.panel import FigureError
 from ringfence.risk.errors import RiskError
 from ringfence.risk.prices.models import DEFAULT_MODELS
 from ringfence.risk.prices.paths import DAY, Gbm
@@ -36,7 +37,7 @@ def test_fan__many_steps__is_thinned_to_its_ends() -> None:
 
 
 def test_fan__path_without_a_number__is_refused() -> None:
-    with pytest.raises(RiskError, match="not a number"):
+    with pytest.raises(FigureError, match="not a number"):
         fan(np.array([[1.0, np.nan]]), DAY)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ringfence.report.panel import FigureError
 from ringfence.risk.errors import RiskError
 from ringfence.risk.report.system import (
     Cutoff,
@@ -67,7 +68,7 @@ def test_cascade__made_fall__four_lines_in_percent() -> None:
 
 def test_cascade__price_without_a_number__is_refused() -> None:
     still, broken = np.ones(3), np.array([1.0, np.inf, 1.0])
-    with pytest.raises(RiskError, match="not a number"):
+    with pytest.raises(FigureError, match="not a number"):
         cascade(Timeline(broken, still, still, still, 60))
 
 
