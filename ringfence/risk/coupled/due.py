@@ -20,6 +20,7 @@ from ringfence.risk.coupled.stack import (
     pop,
     push,
 )
+from ringfence.risk.rules.liquidations import Terms, is_insolvent, liquidate
 from ringfence.risk.work.jit import njit
 
 NEXT, HEAP, WAITING, EVENTS = range(4)
@@ -89,16 +90,23 @@ def wake(queue: Queue, price: float) -> None:
 
 
 @njit
-def bad_debt(queue: Queue, price: float) -> float:
-    """Return debt above what its collateral is worth, of all that is left."""
+def bad_debt(queue: Queue, terms: Terms, price: float) -> float:
+    """Return what would be written off if all that is left and insolvent were liquidated."""
     found = 0.0
     for i in range(queue.marks[HEAP]):
-        found += max(queue.heap[i, DEBT] - queue.heap[i, COLLATERAL] * price, 0.0)
+        found += _loss(queue.heap[i, COLLATERAL], queue.heap[i, DEBT], price, terms)
     for i in range(queue.marks[WAITING]):
-        found += max(queue.waiting[i, DEBT] - queue.waiting[i, COLLATERAL] * price, 0.0)
+        found += _loss(queue.waiting[i, COLLATERAL], queue.waiting[i, DEBT], price, terms)
     for i in range(queue.marks[NEXT], len(queue.debt)):
-        over = queue.debt[i] - queue.collateral[i] * price
-        if over <= 0.0:
+        loss = _loss(queue.collateral[i], queue.debt[i], price, terms)
+        if loss == 0.0:
             break
-        found += over
+        found += loss
     return found
+
+
+@njit
+def _loss(collateral: float, debt: float, price: float, terms: Terms) -> float:
+    if not is_insolvent(collateral, debt, price, terms):
+        return 0.0
+    return liquidate(collateral, debt, price, inf, terms).loss

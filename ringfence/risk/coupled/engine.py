@@ -199,8 +199,9 @@ class Coupled:
     """What became of each path: arrays [path], asset units unless said.
 
     `seized` is in collateral units. `liquidated` counts positions, `liquidations` calls. `reserve`
-    is what is left of it, `bad_debt` debt above what its collateral is worth at the last price,
-    `pool_low` the pool's lowest price, asset units per collateral unit.
+    is what is left of it, `bad_debt` what would be written off at the last price if all that is
+    insolvent then were liquidated, `pool_low` the pool's lowest price, asset units per collateral
+    unit.
     """
 
     seized: Floats

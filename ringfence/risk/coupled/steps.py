@@ -223,7 +223,7 @@ def _run(
             ledger[step, :] = totals
     totals[Ledger.PRICE], totals[Ledger.ANSWER] = fair, answer
     totals[Ledger.POOL_PRICE] = place.root * place.root
-    totals[Ledger.BAD_DEBT] = bad_debt(queue, fair)
+    totals[Ledger.BAD_DEBT] = bad_debt(queue, terms, fair)
 
 
 @njit

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from ringfence.math.fixed_point import WAD
 from ringfence.risk.answers.caps import Sales, coupled_es, coupled_shares, scene
 from ringfence.risk.answers.contagion import losses
 from ringfence.risk.answers.depth import Depth
@@ -69,12 +70,16 @@ def test_coupled_shares__impact_or_cap_up__rises() -> None:
     assert rises([mean(SETTING, SALES, cap) for cap in (18e6, 36e6, 144e6)])
 
 
-def test_coupled_shares__gas_above_every_profit__debt_above_the_last_price_is_lost() -> None:
-    """Nobody liquidates: what is lost is what the collateral is short of at the end."""
+def test_coupled_shares__gas_above_every_profit__what_is_insolvent_at_the_end_is_lost() -> None:
+    """Nobody liquidates: what is lost is what clearing it would cost, the bonus too."""
     shares = coupled_shares(SETTING, replace(SALES, gas=1e9), market(), drawn(), SETTING.cap)
     book = even_book(SETTING, market(), SETTING.cap)
     last = drawn().due(market(), book)[:, -1] / DOLLAR
-    short = np.maximum(book.debt - book.collateral * last[:, None], 0).sum(axis=1)
+    value, risk = book.collateral * last[:, None], market().risk
+    beta = np.minimum(risk.beta_max, WAD + risk.base_bonus - risk.liquidation_ltv) / WAD
+    beta = np.minimum(beta + book.debt / value, risk.beta_max / WAD)
+    lost = np.where(book.debt * beta >= value, book.debt - value / (risk.beta_max / WAD), 0)
+    short = np.maximum(lost, 0).sum(axis=1)
     assert shares[: len(last)] == pytest.approx(short / book.debt.sum(), abs=1e-9)
     assert short.max() > 0
     assert not np.array_equal(

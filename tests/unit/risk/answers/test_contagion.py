@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ringfence.math.fixed_point import WAD
 from ringfence.risk.answers.contagion import (
     absorption,
     cascade,
@@ -194,11 +195,11 @@ def test_draw_book__more_than_the_debt_carries__is_refused() -> None:
 
 
 def test_losses__reserve_that_is_left__pays_for_bad_debt() -> None:
-    """Keepers without gas money leave an insolvent position; its debt exceeds its collateral."""
+    """Keepers that can send nothing leave an insolvent position; clearing it pays a bonus too."""
     held = book(np.array([0.8]), np.array([1e4]))
     path = sudden(0.5, 1, 3)
     poor = scene(held, keepers=Keepers(capacity=0))
-    owed = 1e4 * USDC - 1e4 / 0.8 * 0.5 * USDC
+    owed = 1e4 * USDC - 1e4 / 0.8 * 0.5 * USDC / (LONG.risk.beta_max / WAD)
     assert run(poor, path).bad_debt[0] == pytest.approx(owed, rel=1e-12)
     assert losses(run(poor, path))[0] == pytest.approx(owed, rel=1e-12)
     assert losses(run(replace(poor, reserve=owed / 2), path))[0] == pytest.approx(owed / 2)
