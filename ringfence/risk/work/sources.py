@@ -30,7 +30,7 @@ def digest_of(module: str) -> str:
 
 
 def sources_of(module: str) -> dict[str, str]:
-    """Return the SHA-256 of a module's source and of each that it imports, by name.
+    """Return the SHA-256 of a module's source and of all that it imports, packages too, by name.
 
     Imports are followed within this package and the module's own, wherever in the code they stand.
     """
@@ -43,7 +43,8 @@ def sources_of(module: str) -> dict[str, str]:
         path = _path(name)
         if path is not None:
             sources[name], imported = _read(path)
-            left += imported
+            # Whoever imports a module runs the package that it lies in first.
+            left += [name.rpartition(".")[0], *imported]
     return sources
 
 
