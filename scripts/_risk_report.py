@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,25 @@ import click
 
 from ringfence.report import made
 from ringfence.risk.errors import RiskError
+from scripts._node import fail
 
 if TYPE_CHECKING:
     from ringfence.report.panel import Panel
 
+
+def _place(_ctx: click.Context, _param: click.Parameter, to: Path | None) -> Path | None:
+    """Return where a report goes; end the command, before it works, where none can go there."""
+    if to is not None:
+        folder = next(one for one in to.absolute().parents if one.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            fail(f"{to} cannot be written: {folder} takes no files; pass another file")
+    return to
+
+
 report_option = click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=_place,
     help="Also write what was found to this file, a page of HTML with figures.",
 )
 
@@ -43,6 +56,7 @@ def write_report(
 def write_page(to: Path, page: str) -> None:
     """Write a page and say where it is; raise RiskError where the file cannot be written."""
     try:
+        to.parent.mkdir(parents=True, exist_ok=True)
         to.write_text(page, encoding="utf-8")
     except OSError as error:
         raise RiskError(f"{to} cannot be written: {error.strerror}; pass another file") from None

@@ -238,7 +238,7 @@ def test_simulate__report__is_a_page_that_says_what_it_was_made_of(
     for name in ("SHA-256 of the vault&#39;s bytecode", "numpy", "vyper", "command"):
         assert name in page
     assert "zero everywhere" in page
-    told = run(simulator, path, "--report", tmp_path / "none" / "out.html")
+    told = run(simulator, path, "--report", path / "out.html")
     assert told.exit_code == 1
     assert "cannot be written" in told.stderr
 

@@ -120,8 +120,16 @@ def test_report__calibrate__draws_the_tails(tmp_path: Path) -> None:
     assert hashlib.sha256(csv.read_bytes()).hexdigest() in page
 
 
-def test_report__place_that_is_none__one_line(tmp_path: Path) -> None:
-    result = run(trader, tmp_path / "none" / "out.html", *TRADER)
+def test_report__place_that_takes_no_files__one_line_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(trader, tmp_path / "file" / "out.html", *TRADER)
     assert result.exit_code == 1
-    assert "cannot be written" in result.stderr
+    assert "takes no files; pass another file" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+    assert not result.stdout
+
+
+def test_report__folder_that_is_not_there_yet__is_made(tmp_path: Path) -> None:
+    to = tmp_path / "new" / "out.html"
+    assert run(trader, to, *TRADER).exit_code == 0
+    assert shown(to.read_text(encoding="utf-8"))
