@@ -11,6 +11,9 @@ from ringfence.risk.arrays import Floats
 from ringfence.risk.errors import RiskError
 from ringfence.risk.prices.paths import PriceModel
 
+LEAST = 100
+"""Paths that a mean is taken of, at least: it is no path's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class JointPrices:
@@ -37,15 +40,16 @@ class JointPrices:
         What a token's log prices are off their mean is a common draw's and its own, weighted so
         that their variance is the model's; a token by itself has the model's own law. The mean is
         kept as it is, or a drift would count more than once, and so would the fall of a stress day;
-        it is that of all that is drawn here, step by step. Under another law than the normal the
+        it is that of all that is drawn here, step by step, LEAST paths at least: of a single path
+        it would take a part of what that is off. Under another law than the normal the
         mix is a little nearer to normal than the model, but a crash of the common draw hits all.
         """
         tokens = max(self.moves) + 1
         correlation = self.correlation if tokens > 1 else 1.0
-        shape = self.paths, self.steps, self.step_seconds
+        shape = max(self.paths, LEAST), self.steps, self.step_seconds
         drawn = np.log([self.model.draw(rng, *shape) for _ in range(tokens + 1)])
         mean = drawn.mean(axis=(0, 1))
-        drawn -= mean
+        drawn = drawn[:, : self.paths] - mean
         common, own = correlation**0.5, (1 - correlation) ** 0.5
         prices: Floats = np.exp(mean + common * drawn[0] + own * drawn[1:])
         return prices[self.moves]

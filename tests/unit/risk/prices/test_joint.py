@@ -21,6 +21,14 @@ def test_draw__returns__correlate_and_keep_the_model_s_variance() -> None:
     assert returns.std(axis=1) == pytest.approx(0.9 * (DAY / YEAR) ** 0.5, rel=0.01)
 
 
+def test_draw__one_path_at_a_time__keeps_the_model_s_variance() -> None:
+    """A last lot may be of one path: the mean that the mix keeps must not be that path's own."""
+    rng = default_rng(1)
+    lots = [JointPrices([0, 1], Gbm(0.9), 0.6, 1, 1, YEAR).draw(rng) for _ in range(4_000)]
+    ends = np.log(np.concatenate(lots, axis=1)[..., -1])
+    assert ends.std(axis=1) == pytest.approx([0.9, 0.9], rel=0.04)
+
+
 @pytest.mark.parametrize("drift", [0.0, 0.5])
 def test_draw__a_drift__is_the_model_s(drift: float) -> None:
     found = JointPrices([0, 1], Gbm(0.5, drift), 0.6, 40_000, 1, YEAR).draw(default_rng(1))
