@@ -22,16 +22,18 @@ from ringfence.math.fixed_point import WAD
 from ringfence.risk.answers.caps import CAPS, Sales, Size, sizes
 from ringfence.risk.answers.judge import (
     LEAST_LTV,
+    LEVEL,
     LTV_STEP,
     Bench,
     Drawn,
     Judge,
+    Law,
     Setting,
     largest,
     row_of,
     worst_of,
 )
-from ringfence.risk.answers.tail import Estimate
+from ringfence.risk.answers.tail import LEAST_TAIL, Estimate
 from ringfence.risk.errors import RiskError
 from ringfence.risk.rules.market import RiskMarket
 from ringfence.risk.work.tasks import Result, Task
@@ -139,10 +141,11 @@ def choose(
 ) -> Choices:
     """Return the choices inside a budget, and the frontier over it and what of `others` is below 1.
 
-    Raises RiskError for a budget that nothing is inside.
+    Raises RiskError for a budget that nothing is inside, and for a law of too few paths.
     """
     budgets = sorted({budget, *(one for one in others if one < 1)})
     _check(bench.setting, bonuses, budgets)
+    _check_paths(bench.laws)
     wanted = _searched(bench, bonuses, budget, budgets)
     own = Choice(bench.setting.market, budget, "")
     *choices, own = _confirmed(bench, wanted, own)
@@ -181,6 +184,17 @@ def _check(setting: Setting, bonuses: Sequence[int], budgets: Sequence[float]) -
             raise RiskError(
                 f"bonus is {bonus / WAD:g} (limits: 0, and what leaves a liquidation LTV of "
                 f"{LEAST_LTV / WAD:g} or more a beta_max); pass 0.01 for 1 %"
+            )
+
+
+def _check_paths(laws: Mapping[str, Law]) -> None:
+    """Raise RiskError for a law whose tail has fewer paths than any ES is known by."""
+    least = round(LEAST_TAIL / (1 - LEVEL))
+    for name, law in laws.items():
+        if not law.given and law.paths < least:
+            raise RiskError(
+                f"{name} has {law.paths:,} paths (limit: {least:,}, of which {LEAST_TAIL} are "
+                f"beyond {LEVEL:.0%}); pass more --paths"
             )
 
 

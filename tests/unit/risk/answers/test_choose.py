@@ -177,6 +177,16 @@ def test_choose__bonus_that_no_contract_takes__says_its_limits(bonus: int) -> No
         choose(bench(), SALES, (bonus,), BUDGET, ())
 
 
+def test_choose__tail_of_too_few_paths__refused_and_not_passed_for_no_loss() -> None:
+    """Calm paths lose nothing in any market, however few: that is no figure."""
+    calm = {**LAWS, "gbm": Law(DEFAULT_MODELS["gbm"], 1_999)}
+    with pytest.raises(RiskError) as error:
+        choose(bench(calm, Script(90 * PERCENT, 90 * PERCENT)), SALES, (PERCENT,), BUDGET, ())
+    assert str(error.value) == (
+        "gbm has 1,999 paths (limit: 2,000, of which 20 are beyond 99%); pass more --paths"
+    )
+
+
 class Script:
     """Work that searches up to an LTV, confirms up to another, and passes some caps only.
 

@@ -25,7 +25,7 @@ DRAWN = ("--step", "43200", "--model", "gbm:volatility=2")
 FEW = (*DRAWN, "--paths", "60", "--batch", "30", *CHAIN)
 QUICK = {
     "allocate": (LONG, *FEW, "--paths", "400", "--batch", "400"),
-    "choose": (LONG, "--bonus", "0.01", "--paths", "2", "--step", "43200", *CHAIN),
+    "choose": (LONG, "--bonus", "0.01", "--paths", "2000", "--step", "43200", *CHAIN),
     "contagion": (LONG, "--positions", "50", "--blocks", "2"),
     "cross": (LONG, *FEW, "--accounts", "5"),
     "loss": (LONG, *FEW, "--positions", "20"),
