@@ -9,7 +9,7 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 from ringfence.risk.errors import RiskError
@@ -42,9 +42,10 @@ def sources_of(module: str) -> dict[str, str]:
             continue
         path = _path(name)
         if path is not None:
-            sources[name], imported = _read(path)
+            package = name.rpartition(".")[0]
+            sources[name], imported = _read(path, name if path.stem == "__init__" else package)
             # Whoever imports a module runs the package that it lies in first.
-            left += [name.rpartition(".")[0], *imported]
+            left += [package, *imported]
     return sources
 
 
@@ -59,16 +60,17 @@ def _path(name: str) -> Path | None:
 
 
 @cache
-def _read(path: Path) -> tuple[str, list[str]]:
+def _read(path: Path, package: str) -> tuple[str, list[str]]:
     """Return the SHA-256 of a source, and the names that it imports."""
     source = path.read_bytes()
-    return hashlib.sha256(source).hexdigest(), list(_imported(ast.parse(source)))
+    return hashlib.sha256(source).hexdigest(), list(_imported(ast.parse(source), package))
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            yield module
+            yield from (f"{module}.{one.name}" for one in node.names)

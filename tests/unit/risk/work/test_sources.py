@@ -67,7 +67,10 @@ def test_njit__nowhere_to_keep_it__works(tmp_path: Path) -> None:
 
 
 SOURCES = {
-    "task": "from watched.helper import a\n",
+    "__init__": "",
+    "task": "from watched.helper import a\nfrom . import beside\nfrom .near import b\n",
+    "beside": "",
+    "near": "b = 1\n",
     "helper": "def a():\n    import watched.deep as deep\n    return deep\n",
     "deep": "",
     "aside": "",
@@ -87,8 +90,11 @@ def digest(at: Path, changed: str = "") -> str:
 
 @pytest.mark.parametrize(
     ("changed", "is_another"),
-    [("", False), ("task", True), ("helper", True), ("deep", True), ("aside", False)],
-)
+    [
+        ("", False), ("task", True), ("helper", True), ("deep", True), ("aside", False),
+        ("beside", True), ("near", True), ("__init__", True),
+    ],
+)  # fmt: skip
 def test_digest_of__a_source_changed__is_another_where_it_is_imported(
     tmp_path: Path, changed: str, is_another: bool
 ) -> None:
