@@ -58,8 +58,9 @@ def _lines(found: LossReport, asset: str) -> Iterable[str]:
     paths = found.outcome.lender_loss.size
     yield f"{paths:,} paths; debt {found.debt:,.2f} {asset}, reserve {found.reserve:,.2f}"
     yield f"lender loss, VaR 95: {words(found.var_95)} {asset}"
+    more = "pass more --paths" if paths > 1 else "one path bounds nothing: pass bootstrap:FILE"
     yield f"lender loss, ES 99: {words(found.es_99)} {asset}" + (
-        "" if found.narrow else "; not as narrow as asked, pass more --paths"
+        "" if found.narrow else f"; not as narrow as asked, {more}"
     )
     yield f"paths on which lenders lose: {words(found.loss, '.3%')}"
     yield f"the reserve is enough on: {words(found.adequate, '.3%')}"

@@ -137,7 +137,8 @@ def allocate(
     if not 0 < level < 1 or round(paths * (1 - level)) < LEAST_TAIL:
         raise RiskError(
             f"of {paths:,} paths {paths * (1 - level):,.0f} are beyond a level of {level:g} (limit "
-            f"{LEAST_TAIL}); pass more paths or a level such as 0.95"
+            f"{LEAST_TAIL}); pass more paths (csv:FILE has one, bootstrap:FILE any number) "
+            "or a level such as 0.95"
         )
     worth = (found.exposure if aim == "exposure" else -found.loss).mean(axis=0)
     rows = [np.ones(slots)]

@@ -127,6 +127,14 @@ def test_loss__prices_of_a_file__are_kept_by_what_is_in_it(
 
 
 @pytest.mark.usefixtures("_thread")
+def test_loss__one_path_of_a_file__says_what_has_more(prices: Path) -> None:
+    words = (*QUICK, "--model", f"csv:{prices}", "--days", "2", "--positions", "50")
+    told = run(loss, LONG, *words).stdout
+    assert "not as narrow as asked, one path bounds nothing: pass bootstrap:FILE" in told
+    assert "--paths" not in told
+
+
+@pytest.mark.usefixtures("_thread")
 @pytest.mark.parametrize(
     ("command", "words"),
     [(loss, ("--positions", "50")), (cross, (SHORT, "--short", "usdc-weth-short"))],
