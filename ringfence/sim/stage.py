@@ -171,13 +171,23 @@ class Stage:
         )  # fmt: skip
 
     def _debt_for(self, venue: Venue, margin: int, ltv: Fraction) -> int:
-        """Return the debt that brings margin and what it buys to an LTV, asset units."""
+        """Return the debt that brings margin and what it buys to an LTV, asset units.
+
+        Raises SimError where the pool sells collateral so far below its worth that none does.
+        """
         price = Fraction(venue.oracle.quote()[0], 10**36)
         path = self.pool.path(venue.asset)
         debt = int(margin * price * ltv / (1 - ltv))
         for _ in range(4):
-            bought = Fraction(self.uniswap.quote_sale(path, debt), debt)
-            debt = int(ltv * price * margin / (1 - ltv * price * bought))
+            worth = price * Fraction(self.uniswap.quote_sale(path, debt), debt)
+            if ltv * worth >= 1:
+                raise SimError(
+                    f"{venue.id}: the pool sells collateral that the oracle values at "
+                    f"{float(worth):.3g} times the debt it is bought with (limit: below "
+                    f"{float(1 / ltv):.3g}, one over the LTV wanted); deepen the pool, or lower "
+                    "margins and leverage of what is opened in one step"
+                )
+            debt = int(ltv * price * margin / (1 - ltv * worth))
         # The last digits are the rounding's.
         return debt - debt // 10**5 - 1
 

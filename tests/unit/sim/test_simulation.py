@@ -12,6 +12,7 @@ from ringfence.math.fixed_point import WAD
 from ringfence.sim.agents.lender import applies
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.scenario import Withdraw
+from ringfence.sim.stage import SimError
 from tests.support.simulated import play, write
 
 FALL = [2_000.0, 1_800.0, 1_800.0, 1_800.0]
@@ -232,3 +233,18 @@ leverage = 3
     refused = [(one.who, one.refused) for one in outcome.deeds if one.refused]
     assert refused == [("greedy", "not enough cash")]
     assert outcome.liquidations
+
+
+def test_position__pool_too_thin_for_the_one_before_it__one_line_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    """The long's buying lifts the pool's price fivefold: what the short sells there is dear."""
+    scenario = write(tmp_path, FALL)
+    thin = scenario.read_text().replace("weth = 10_000", "weth = 2")
+    scenario.write_text(thin)
+    with pytest.raises(SimError) as refused:
+        play(InProcessEngine(traced=False), scenario, tmp_path)
+    line = str(refused.value)
+    assert line.startswith("usdc-weth-short: the pool sells collateral that the oracle values at ")
+    assert "(limit: below 1.29, one over the LTV wanted); deepen the pool" in line
+    assert "\n" not in line
