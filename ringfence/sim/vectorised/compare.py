@@ -48,7 +48,8 @@ class StepCompared:
     @property
     def within(self) -> bool:
         """Whether what is in floats is within the bound."""
-        return max(self.amounts, self.pool) <= 1
+        # One by one: the larger of two is not always NaN where either is.
+        return self.amounts <= 1 and self.pool <= 1
 
     @property
     def quiet(self) -> bool:
@@ -73,7 +74,7 @@ class Compared:
         unequal = [one.step for one in self.steps if not one.equal]
         beyond = [one.step for one in self.steps if not one.within]
         furthest = max(max(one.amounts, one.pool) for one in self.steps)
-        ends = [name for name, off in self.ends.items() if off > 1]
+        ends = [name for name, off in self.ends.items() if not off <= 1]
         return (
             Check(
                 "integers_equal_at_every_step",

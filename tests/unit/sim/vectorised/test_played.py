@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ringfence.risk.rules.liquidations import Terms
 from ringfence.risk.rules.market import RiskMarket
 from ringfence.sim.outcome import Outcome
 from ringfence.sim.scenario import Scenario, load_scenario
-from ringfence.sim.vectorised.compare import Compared, compare
+from ringfence.sim.vectorised.compare import Compared, StepCompared, compare
 from ringfence.sim.vectorised.engine import outcome_of, play_scenario, simulate_vectorised
 from ringfence.sim.vectorised.from_scenario import Opened, open_scenario
 from tests.support.simulated import DAY, edge, play, write
@@ -179,6 +180,16 @@ def test_compare__liquidations_that_one_lacks__are_infinitely_far_off(
     assert held(compared) == {"integers": False, "floats": False, "ends": True}
     assert compared.steps[ON].sold == (("long #1",), ())
     assert compared.steps[ON].amounts == float("inf")
+
+
+@pytest.mark.parametrize("which", ["amounts", "pool"])
+def test_compared__no_number__is_not_within_the_bound(which: str) -> None:
+    step = StepCompared(
+        0, 0, (1, 1), ((), ()), ((), ()), **{"amounts": 0.0, "pool": 0.0, which: nan}
+    )
+    assert held(Compared((step,), {"cash": nan})) == {
+        "integers": True, "floats": False, "ends": False,
+    }  # fmt: skip
 
 
 def test_simulate_vectorised__day__has_the_bytecodes_form_and_names_what_it_leaves_out(
