@@ -61,11 +61,13 @@ def _label(outcome: Outcome, position: str, market: str) -> str:
 def _lead(outcome: Outcome) -> list[str]:
     first, last = outcome.steps[0].price, outcome.steps[-1].price
     prices = [moment.price for moment in outcome.steps]
-    hit = len({(one.market, one.position) for one in outcome.liquidations})
+    hit = {(one.market, one.position) for one in outcome.liquidations}
+    own = hit & {(one.market, one.id) for one in outcome.positions}
+    besides = f" and {len(hit - own)} of attackers" if hit - own else ""
     failed = [check.name for check in outcome.checks if not check.held]
     moved = f"{percent(last / first - 1, plus=True)}, from {first:,.2f} to {last:,.2f} {QUOTE}"
     ends = f"at lowest {min(prices):,.2f}, at highest {max(prices):,.2f}"
-    sold = f"{len(outcome.positions)} positions {hit} were liquidated"
+    sold = f"{len(outcome.positions)} positions {len(own)}{besides} were liquidated"
     return [
         f"WETH moved by {moved}, {ends}: of {sold}, in {len(outcome.liquidations)} liquidations.",
         f"failed: {', '.join(failed)}." if failed else f"all {len(outcome.checks)} checks held.",

@@ -61,6 +61,17 @@ def test_outcome_page__failed_check__is_named_at_the_head(outcome: Outcome) -> N
     assert "Failed: tokens." in page[: page.index("<main>")]
 
 
+def test_outcome_page__attackers_position_liquidated__is_none_of_the_scenarios(
+    outcome: Outcome,
+) -> None:
+    sold = {(one.market, one.position) for one in outcome.liquidations}
+    first, *others = sorted(outcome.positions, key=lambda one: (one.market, one.id) not in sold)
+    page = outcome_page(replace(outcome, positions=tuple(others)), FACTS)
+    assert (first.market, first.id) in sold
+    said = f"of {len(others)} positions {len(sold) - 1} and 1 of attackers were liquidated"
+    assert said in page[: page.index("<main>")]
+
+
 def test_outcome_page__left_alone__shows_the_engine_and_its_error(scenario: Path) -> None:
     quiet = play(InProcessEngine(traced=False), scenario, scenario.parent, passive=True)
     alone = from_scenario(load_scenario(scenario), 1, scenario.parent)
