@@ -111,7 +111,7 @@ def coupled_es(judge: Judge, sales: Sales, market: RiskMarket, cap: float) -> Es
 
     Of a day that was it is the worst path's loss. Where too few paths lose for an interval, it is
     the lower of two: the interval's end in the judge's riskier market, and how often more may lose
-    than did (Clopper and Pearson) times the worst loss in either.
+    than did (Clopper and Pearson) times the worst loss in either, or the whole debt without one.
     """
 
     def of(one: RiskMarket) -> Found:
@@ -123,7 +123,7 @@ def coupled_es(judge: Judge, sales: Sales, market: RiskMarket, cap: float) -> Es
     if isfinite(found.es.high):
         return found.es
     other = of(judge.riskier(market, judge.setting.cap))
-    often = found.most(law.paths) * max(found.worst, other.worst)
+    often = found.most(law.paths) * (max(found.worst, other.worst) or 1.0)
     return replace(found.es, high=min(other.es.high, often))
 
 

@@ -308,7 +308,8 @@ class Judge:
         Of a day that was it is the worst path's loss. Of a law it is the interval's; where too few
         paths lose for one, it is that of the least risky market on the grid, of the same bonus and
         no lower LTV, where enough do; where they are too few in any, how often more may lose than
-        did (Clopper and Pearson) times the worst loss, both in the riskiest.
+        did (Clopper and Pearson) times the worst loss, both in the riskiest; the whole debt, where
+        none does.
         """
         found = self._found(market, cap)
         if self.drawn.law.given:
@@ -317,7 +318,8 @@ class Judge:
             return found.es
         other = self._found(self.riskier(market, cap), cap)
         seen = isfinite(other.es.high)
-        high = other.es.high if seen else other.most(self.drawn.law.paths) * other.worst
+        often = other.most(self.drawn.law.paths)
+        high = other.es.high if seen else often * (other.worst or 1.0)
         return replace(found.es, high=high)
 
     def riskier(self, market: RiskMarket, cap: float) -> RiskMarket:

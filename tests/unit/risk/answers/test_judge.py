@@ -152,6 +152,13 @@ def test_es__too_few_paths_lose_in_any_market__as_often_as_may_be_the_worst() ->
     assert found.high > found.value
 
 
+def test_es__no_path_loses_in_any_market__as_often_as_may_be_the_whole_debt() -> None:
+    calm = drawn(Law(Gbm(0.1), 2_000))
+    found = Judge(SETTING, calm).es(SETTING.at(70 * PERCENT, BONUS), SETTING.cap)
+    assert found.value == 0
+    assert found.high == pytest.approx(share_of(0, 2_000).high / (1 - LEVEL), rel=1e-12)
+
+
 def test_es__day_that_was__ends_at_its_worst_path() -> None:
     of = drawn(Law(stress_days()["2021-05-19"], 10, given=True))
     market = SETTING.at(97 * PERCENT, BONUS)
