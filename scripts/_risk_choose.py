@@ -144,7 +144,9 @@ def _gas(given: float | None, market: RiskMarket, price: float) -> float:
     help="The book's lowest LTV over the initial LTV.",
 )
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
-@click.option("--price", type=PRICE, default=MOVING, show_default=True)
+@click.option(
+    "--price", type=PRICE, default=MOVING, show_default=True, help="What moves, at the start."
+)
 @click.option("--paths", type=_PATHS, default=20_000, show_default=True, help="Of each model.")
 @click.option(
     "--stress-paths",
@@ -175,7 +177,7 @@ def choose(
     99, on paths that nothing was chosen on. LTVs are judged at the debt cap that is asked for, with
     late keepers and a price that sales do not move; the cap with sales that move it besides.
     """
-    file, market = read_market(market_file, chain, short=short)
+    file, market = read_market(market_file, chain, short=short, price=price)
     cap = float(file.file.caps.debt) if cap is None else cap
     pool = Depth(5 * cap if depth is None else depth, fee, refill)
     setting = Setting(

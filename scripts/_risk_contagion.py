@@ -386,7 +386,7 @@ def contagion(
 ) -> None:
     """Let a market's price fall within the hour: its cascade, and what outages add."""
     asked = Asked(**options)
-    file, market = read_market(market_file, chain, short=asked.short)
+    file, market = read_market(market_file, chain, short=asked.short, price=asked.price)
     with Console(stderr=True).status("falling"):
         found = _find(asked, file, _scene(asked, file, market))
     lead = _lead(found, asked)

@@ -146,7 +146,7 @@ def loss(
     report: Path | None,
 ) -> None:  # fmt: skip
     """Draw paths until lenders' ES 99 is known well enough; liquidations do not move the price."""
-    file, market = read_market(market_file, chain, short=short)
+    file, market = read_market(market_file, chain, short=short, price=price)
     (law, paths), first = law_of(model, paths), answer_of(price)
     if size is None:
         unit = market.worth(10**market.collateral_decimals, first)

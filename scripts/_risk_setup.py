@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ringfence.deploy.chain import load_chain
-from ringfence.deploy.market import Market, load_market
+from ringfence.deploy.market import ChainlinkSource, Market, load_market
 from ringfence.risk.answers.tail import Estimate
 from ringfence.risk.errors import RiskError
 from ringfence.risk.prices.models import parse_model
@@ -170,9 +170,16 @@ def common(command: Command) -> Command:
     )
 
 
-def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMarket]:
-    """Return a market file's market; raise RiskError for a token that the chain lacks."""
+def read_market(
+    path: Path, chain: Path, *, short: bool, price: float | Decimal | None = None
+) -> tuple[Market, RiskMarket]:
+    """Return a market file's market, in which a token of some price moves.
+
+    Raises RiskError for a token that the chain lacks, and for the price of the one that stands.
+    """
     market, tokens = load_market(path), load_chain(chain).tokens
+    if price is not None:
+        _check_side(market, Decimal(price), short=short)
     try:
         decimals = {
             name: tokens[name].decimals for name in (market.file.collateral, market.file.asset)
@@ -182,6 +189,20 @@ def read_market(path: Path, chain: Path, *, short: bool) -> tuple[Market, RiskMa
             f"{chain} has no token {error}; add it there or pass another --chain"
         ) from None
     return market, RiskMarket.of(market, decimals, falls=not short)
+
+
+def _check_side(market: Market, price: Decimal, *, short: bool) -> None:
+    """Raise RiskError for a price that only the feed of the token that stands still would give."""
+    source = market.file.oracle
+    if not isinstance(source, ChainlinkSource) or len(source.base) != 1 or len(source.quote) != 1:
+        return
+    [moves], [stands] = (source.quote, source.base) if short else (source.base, source.quote)
+    if stands.min <= price <= stands.max and not moves.min <= price <= moves.max:
+        raise RiskError(
+            f"a price of {price:f} is one of {stands.feed}, but {moves.feed} is what moves (limits "
+            f"{moves.min:f} and {moves.max:f}); {'leave out' if short else 'pass'} --short, or "
+            "another --price"
+        )
 
 
 def steps_of(days: float, step: int) -> int:

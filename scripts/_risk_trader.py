@@ -165,9 +165,18 @@ def _panels(
 @click.command()
 @click.argument("market_file", type=click.Path(path_type=Path))
 @click.option("--leverage", type=LEVERAGE, required=True, help="Collateral over equity.")
-@click.option("--price", type=_PRICE, required=True, help="Of what moves, in dollars.")
 @click.option(
-    "--margin", type=_MARGIN, default=Decimal(1), show_default=True, help="Whole collateral."
+    "--price",
+    type=_PRICE,
+    required=True,
+    help="Of the token that moves, in dollars; the other is at 1.",
+)
+@click.option(
+    "--margin",
+    type=_MARGIN,
+    default=Decimal(1),
+    show_default=True,
+    help="What the trader puts in, whole tokens of collateral.",
 )
 @click.option("--short", is_flag=True, help="The asset's price moves, not the collateral's.")
 @click.option(
@@ -209,7 +218,7 @@ def trader(
     chain: Path, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what a position may meet: calls, liquidation, top-ups, leverage, rebalancing."""
-    file, market = read_market(market_file, chain, short=short)
+    file, market = read_market(market_file, chain, short=short, price=price)
     (law, paths), steps = law_of(model, paths), steps_of(days, step)
     answer = int(price.scaleb(FEED_DECIMALS))
     try:
@@ -235,10 +244,13 @@ def trader(
         "trigger": at,
     }  # fmt: skip
     symbols = file.file.collateral, file.file.asset
+    due = "never liquidatable"
+    if holding.debt:
+        due = f"liquidatable {'below' if market.falls else 'above'} {show(at, FEED_DECIMALS)}"
     position = (
         f"{market.id}: {show(holding.collateral, market.collateral_decimals)} {symbols[0]}, owing "
-        f"{show(holding.debt, market.asset_decimals)} {symbols[1]}; liquidatable "
-        f"{'below' if market.falls else 'above'} {show(at, FEED_DECIMALS)}"
+        f"{show(holding.debt, market.asset_decimals)} {symbols[1]}; "
+        f"{symbols[short]} at {price.normalize():f}, {due}"
     )
     run = f"{model}, {paths:,} paths of {steps:,} steps, {step} s apart, seed {seed}"
     rows = list(_rows(found, market.collateral_decimals, symbols[0]))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.deploy.units import show
 from ringfence.math.fixed_point import WAD
 from ringfence.math.health import backing_needed_up, debt_up, value_down
 from ringfence.risk.answers.chances import Event
@@ -46,7 +47,8 @@ class Holding:
 def opened(market: RiskMarket, leverage: float, margin: int, answer: int) -> Holding:
     """Return the position of some leverage at an answer, from a margin of collateral units.
 
-    Leverage is collateral over equity. Raises RiskError for one that the market does not open.
+    Leverage is collateral over equity. Raises RiskError for one that the market does not open, and
+    for a debt below the market's least.
     """
     most = WAD / (WAD - market.initial_ltv)
     if not 1 <= leverage <= most * (1 + 1e-12):
@@ -56,7 +58,17 @@ def opened(market: RiskMarket, leverage: float, margin: int, answer: int) -> Hol
         )
     collateral = int(margin * leverage)
     value = value_down(collateral, market.price(answer))
-    return Holding(collateral, min(int(value * (1 - 1 / leverage)), _most(market, value)))
+    debt = min(int(value * (1 - 1 / leverage)), _most(market, value))
+    least = market.risk.min_debt
+    if 0 < debt < least:
+        owed, limit = (show(units, market.asset_decimals) for units in (debt, least))
+        # Value and debt are rounded down, each by less than a unit.
+        enough = show(-(-margin * (least + 2) // debt), market.collateral_decimals)
+        raise RiskError(
+            f"the position would owe {owed} (limit {limit}, the market's least debt); pass a "
+            f"margin of {enough} or more"
+        )
+    return Holding(collateral, debt)
 
 
 def _most(market: RiskMarket, value: int) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
+from ringfence.deploy.units import to_units
 from ringfence.math.fixed_point import WAD
 from ringfence.risk.answers.rebalance import Policy
 from ringfence.risk.answers.trader import (
@@ -55,6 +60,23 @@ def test_opened__a_leverage__is_collateral_over_equity_and_may_be_opened(
     value = holding.collateral * market.price(ANSWER) // 10**36
     assert value / (value - holding.debt) == pytest.approx(leverage, rel=1e-12)
     assert holding.collateral == int(margin(market) * leverage)
+
+
+@BOTH
+def test_opened__debt_below_the_markets_least__is_refused_with_what_would_do(
+    market: RiskMarket,
+) -> None:
+    least = replace(market.risk, min_debt=7 * 10 ** (market.asset_decimals - 2) + 1)
+    market = replace(market, risk=least)
+    with pytest.raises(RiskError, match="least debt") as refused:
+        opened(market, 3.3, 10 ** (market.collateral_decimals - 5), ANSWER)
+    enough = re.search(r"a margin of ([\d.]+) or more", str(refused.value))
+    assert enough
+    units = to_units(Decimal(enough[1]), market.collateral_decimals)
+    assert opened(market, 3.3, units, ANSWER).debt >= least.min_debt
+    with pytest.raises(RiskError, match="least debt"):
+        opened(market, 3.3, units * 99 // 100, ANSWER)
+    assert opened(market, 1.0, 1, ANSWER).debt == 0
 
 
 @pytest.mark.parametrize("leverage", [0.5, 5.01, float("nan")])

@@ -14,7 +14,8 @@ from ringfence.risk.prices.passage import gbm_hit_monitored
 from scripts._risk_trader import trader
 
 LONG = ("markets/weth-usdc-high-leverage.toml", "--leverage", "7", "--price", "2000")
-SHORT = ("markets/usdc-weth-short.toml", "--leverage", "4", "--price", "2000", "--short")
+BARE = ("markets/usdc-weth-short.toml", "--leverage", "4", "--price", "2000", "--margin", "1000")
+SHORT = (*BARE, "--short")
 QUICK = ("--model", "gbm:volatility=0.9", "--days", "30", "--step", "14400", "--paths", "3000")
 
 
@@ -49,7 +50,7 @@ def test_trader__same_seed__prints_the_same_bytes() -> None:
 def test_trader__for_people__answers_every_question() -> None:
     result = run(*LONG, *QUICK)
     assert result.exit_code == 0, result.stderr
-    assert "7 WETH, owing 12000 USDC; liquidatable below 1843.3" in result.stdout
+    assert "7 WETH, owing 12000 USDC; WETH at 2000, liquidatable below 1843.3" in result.stdout
     for question in (
         "margin call",
         "liquidation",
@@ -59,6 +60,11 @@ def test_trader__for_people__answers_every_question() -> None:
         "rebalanced: cost",
     ):
         assert f"│ {question}" in result.stdout
+
+
+def test_trader__without_debt__is_never_liquidatable() -> None:
+    result = run(*LONG, *QUICK, "--leverage", "1")
+    assert "owing 0 USDC; WETH at 2000, never liquidatable\n" in result.stdout
 
 
 def test_trader__prices_of_a_file__are_one_path(tmp_path: Path) -> None:
@@ -78,6 +84,9 @@ def test_trader__prices_of_a_file__are_one_path(tmp_path: Path) -> None:
     ("words", "problem"),
     [
         ((*SHORT, "--leverage", "7"), "a leverage of 7 cannot be opened (limits 1 and 5"),
+        (BARE, "a price of 2000 is one of ETH/USD, but USDC/USD is what moves (limits 0.5"),
+        ((*LONG, "--short"), "but USDC/USD is what moves (limits 0.50 and 2); leave out --short"),
+        ((*SHORT, "--margin", "33"), "owe 0.0495 (limit 0.05, the market's least debt); pass a "),
         ((*LONG, "--model", "gmb"), "'gmb' is not a model"),
         ((*LONG, "--price", "0"), "--price is '0'"),
         ((*LONG, "--days", "0.001"), "hold 0 steps of 600 s"),
