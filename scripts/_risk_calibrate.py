@@ -11,10 +11,10 @@ from numpy.random import default_rng
 from rich.console import Console
 from rich.table import Table
 
-from ringfence.risk.errors import RiskError
 from ringfence.risk.prices.csv_prices import Prices, read_prices
 from ringfence.risk.prices.fit import Fit, fit
 from ringfence.risk.prices.models import spell_model
+from scripts._node import one_line_errors
 from scripts._risk_report import report_option, write_report
 
 _SEED = 1
@@ -67,17 +67,15 @@ def _report(to: Path, csv: Path, prices: Prices, fits: list[Fit]) -> None:
 @click.argument("csv", type=click.Path(path_type=Path))
 @report_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@one_line_errors
 def calibrate(csv: Path, report: Path | None, as_json: bool) -> None:
     """Fit price models to a CSV's prices (columns time and price), the lowest BIC first."""
     console = Console()
-    try:
-        prices = read_prices(csv)
-        with Console(stderr=True).status("fitting"):
-            fits = fit(prices.returns, prices.step_seconds)
-        if report is not None:
-            _report(report, csv, prices, fits)
-    except RiskError as error:
-        raise click.ClickException(str(error)) from None
+    prices = read_prices(csv)
+    with Console(stderr=True).status("fitting"):
+        fits = fit(prices.returns, prices.step_seconds)
+    if report is not None:
+        _report(report, csv, prices, fits)
     if as_json:
         click.echo(
             json.dumps(

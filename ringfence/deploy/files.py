@@ -103,6 +103,10 @@ def read(path: Path, model: type[Model]) -> Model:
     """Return a TOML file as a model; raise FileError when it is missing or wrong."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(str(path), [f"cannot be read: {error}"]) from None
-    return parse(text, model, str(path))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}; pass another file"
+    except UnicodeDecodeError as error:
+        problem = f"cannot be read: {error.reason}; save it as UTF-8 text"
+    else:
+        return parse(text, model, str(path))
+    raise FileError(str(path), [problem])

@@ -129,6 +129,6 @@ def spell_model(model: Parametric) -> str:
 
 def _known(kind: str, name: str, of: dict[str, T]) -> T:
     if name not in of:
-        files = "".join(f", {one}:FILE" for one in FROM_FILES) if kind == "model" else ""
-        raise RiskError(f"{name!r} is not a {kind}; those known are {', '.join(of)}{files}")
+        given = (f"{STRESS}:DAY", *(f"{one}:FILE" for one in FROM_FILES)) if kind == "model" else ()
+        raise RiskError(f"{name!r} is not a {kind}; those known are {', '.join((*of, *given))}")
     return of[name]

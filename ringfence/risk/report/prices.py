@@ -49,7 +49,7 @@ def fan(paths: Floats, step_seconds: int, trigger: float | None = None) -> Panel
         *band("25 to 75 %", times, under, over, "$near"),
         line("1 and 99 %", times, least, "$muted", "dot", 1.2),
         line("", times, most, "$muted", "dot", 1.2, showlegend=False),
-        line("half of the paths", times, middle, "$blue"),
+        line("half lie below", times, middle, "$blue"),
     ]
     words = ""
     if trigger is not None:

@@ -58,7 +58,9 @@ def test_load_market__committed_file__has_its_ltvs(
 
 
 def test_load_market__no_such_file__one_line(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"none\.toml: cannot be read"):
+    with pytest.raises(
+        FileError, match=r"none\.toml: cannot be read: No such file.*; pass another"
+    ):
         load_market(tmp_path / "none.toml")
 
 

@@ -53,4 +53,4 @@ def test_calibrate__bad_file__is_one_line_and_fails(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert result.output.count("\n") == 1
-    assert "line 3: price is -1" in result.output
+    assert result.output.startswith(f"error: {path}, line 3: price is -1")

@@ -93,7 +93,7 @@ def test_parse_model__stress_day__is_the_days_model() -> None:
     ("text", "words"),
     [
         ("", "'' is not a model; those known are gbm, student-t"),
-        ("GBM", "'GBM' is not a model"),
+        ("GBM", "'GBM' is not a model; .*, hawkes, stress:DAY, csv:FILE, bootstrap:FILE$"),
         ("stress", "'' is not a stress day; those known are 2020-03-12, 2021-05-19"),
         ("stress:2020-03-13", "'2020-03-13' is not a stress day"),
         ("gbm:vol=1", "'vol' is not a parameter of gbm; it has volatility, drift"),

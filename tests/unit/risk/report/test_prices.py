@@ -19,7 +19,7 @@ FIVE = np.tile(np.array([0.8, 0.9, 1.0, 1.1, 1.2])[:, None], (1, 3))
 def test_fan__known_paths__draws_their_quantiles_and_the_trigger() -> None:
     panel = fan(FIVE, DAY, trigger=0.95)
     traces = {trace["name"]: trace for trace in panel.figure["data"] if trace["name"]}
-    assert traces["half of the paths"]["y"] == [1.0, 1.0, 1.0]
+    assert traces["half lie below"]["y"] == [1.0, 1.0, 1.0]
     assert traces["25 to 75 %"]["y"] == [1.1, 1.1, 1.1]
     assert traces["liquidation"]["y"] == [0.95, 0.95]
     assert panel.figure["layout"]["xaxis"]["title"]["text"] == "time, hours"
