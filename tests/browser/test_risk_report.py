@@ -15,6 +15,10 @@ if BROWSER is None:
 COUNT = """<script>addEventListener("load", () => {
   document.title = "fetched " + performance.getEntriesByType("resource").length;
 });</script>"""
+CLIPPED = """<script>addEventListener("load", () => {
+  const nav = document.querySelector("nav");
+  document.title = "clipped " + (nav.scrollWidth - nav.clientWidth);
+});</script>"""
 SCRIPT = re.compile(r"<script.*?</script>", re.S)
 
 
@@ -37,6 +41,15 @@ def test_risk_report__in_a_browser__draws_every_figure_and_fetches_nothing(tmp_p
             f"{panel.name} is empty"
         )
         assert "$" not in SCRIPT.sub("", place[0]), f"{panel.name} has an unknown colour"
+
+
+def test_risk_report__nine_figures_on_a_wide_page__every_link_is_in_sight(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    html = render("report on risk", "Made", ["made"], {"seed": "1"}, every_panel()[:9])
+    assert "<nav aria" in html
+    page.write_text(html + CLIPPED, encoding="utf-8")
+    dom, _said = visit(page, tmp_path / "profile")
+    assert "<title>clipped 0</title>" in dom
 
 
 def test_risk_report__page_that_fetches__is_seen(tmp_path: Path) -> None:
