@@ -46,7 +46,10 @@ def _check(
     if runs is not None and engine_name != "vectorised":
         raise click.UsageError("--runs is for --engine vectorised; add that")
     if report is not None and (compare or engine_name == "vectorised"):
-        raise click.UsageError("--report is for a play on the bytecode alone; leave it out")
+        other = "--compare" if compare else "--engine vectorised"
+        raise click.UsageError(
+            f"--report is for a play on the bytecode alone; leave it or {other} out"
+        )
 
 
 @click.command()

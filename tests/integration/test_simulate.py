@@ -215,7 +215,8 @@ def test_simulate__vectorised_position_that_opens_later__is_refused(simulator: A
         (("--engine", "vectorised", "--passive"), "leave --engine out"),
         (("--compare", "--passive"), "choose one"),
         (("--runs", "3"), "--runs is for --engine vectorised"),
-        (("--compare", "--report", "out.html"), "--report is for a play on the bytecode alone"),
+        (("--compare", "--report", "out.html"), "bytecode alone; leave it or --compare out"),
+        (("--engine", "vectorised", "--report", "out.html"), "it or --engine vectorised out"),
     ],
 )
 def test_simulate__options_that_exclude_each_other__are_refused(
