@@ -26,6 +26,7 @@ from ringfence.sim.vectorised.played import Played, Rules, play
 BATCH = 8
 """Seeds in a task."""
 
+_PROFIT = "keeper's profit"
 FIGURES = (
     "liquidations",
     "positions liquidated",
@@ -33,12 +34,12 @@ FIGURES = (
     "loss",
     "lenders' loss",
     "reserve",
-    "keeper's profit",
+    _PROFIT,
     "pool's low",
 )
 """What is kept of a run: counts, then USDC, WETH at the last answer; gas is off the profit."""
 
-_WORSE_LOW = ("reserve", "keeper's profit", "pool's low")
+_WORSE_LOW = ("reserve", _PROFIT, "pool's low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def summary(figures: Floats, seeds: Sequence[int]) -> tuple[Figure, ...]:
     found = []
     for name, column in zip(FIGURES, figures.T, strict=True):
         at = int(column.argmin() if name in _WORSE_LOW else column.argmax())
-        found.append(Figure(name, mean(column), float(column[at]), seeds[at]))
+        told = mean(column) if name == _PROFIT else mean(column).at_least(0.0)
+        found.append(Figure(name, told, float(column[at]), seeds[at]))
     return tuple(found)
 
 

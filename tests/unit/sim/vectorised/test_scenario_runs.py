@@ -67,6 +67,13 @@ def test_summary__worst_is_the_most_or_the_least_by_figure() -> None:
     assert found["loss"].mean.low < 2 < found["loss"].mean.high
 
 
+def test_summary__few_runs__only_a_profit_may_be_below_zero() -> None:
+    rows = np.array([[0.0] * len(FIGURES), [0.0] * len(FIGURES), [9.0] * len(FIGURES)])
+    for one in summary(rows, [7, 8, 9]):
+        assert (one.mean.low < 0) == (one.name == "keeper's profit"), one.name
+        assert one.mean.low < one.mean.value == 3 < one.mean.high
+
+
 def test_run_seeds__path_of_a_csv__is_refused(opened: Opened, tmp_path: Path) -> None:
     scenario = load_scenario(write(tmp_path, [2_000.0, 1_900.0]))
     with pytest.raises(RiskError, match="the same for every seed; play it once"):
