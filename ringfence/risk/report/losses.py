@@ -156,12 +156,13 @@ def heat_map(grid: Grid, budget: float = 0.0) -> Panel:
         sides, levels = ([corner[way] for corner in corners] for way in (0, 1))
         data.append(line(f"{limit} left of it", sides, levels, "$green", width=3))
     best = max((ltv for ltv in free if ltv is not None), default=None)
-    words = f"an LTV of {best:.1%} at most" if best is not None else "no choice"
+    words = f"no LTV above {best:.1%} of those drawn" if best is not None else "no choice"
     return Panel(
         "heat",
         f"With which LTV and bonus {limit}",
         f"Lenders' loss, from none (pale) to {z.max():.3g} % of the debt (red), by liquidation LTV "
-        f"and bonus: so that {limit} goes {words}.",
+        f"and bonus, every few steps of the grid that choices lie on: {limit} at "
+        f"{words}.",
         figure(data, along("liquidation LTV, %"), along("bonus, %"), 440),
         ("bonus, %", *(f"LTV {ltv:.4g} %: loss, %" for ltv in x)),
         tuple((*clean([bonus]), *clean(row)) for bonus, row in zip(y, z, strict=True)),
@@ -196,13 +197,14 @@ def frontier(line_of: Sequence[Option], others: Sequence[Option], budget: float)
     ]
     within = [one for one in best if one.loss <= budget]
     words = (
-        f"within the budget goes {1 / (1 - within[-1].ltv):.2f} times" if within else
+        f"within the budget {1 / (1 - within[-1].ltv):.2f} times" if within else
         "nothing is within the budget"
     )  # fmt: skip
     return Panel(
         "frontier",
         "What efficiency costs",
-        f"How much collateral a unit of equity carries against what lenders may lose: {words}.",
+        "How much collateral a unit of equity carries when it becomes liquidatable (at the opening, "
+        f"less: the initial LTV is lower) against what lenders may lose: {words}.",
         figure(
             data, along("loss, upper ES 99, % of the debt"),
             along("collateral / equity at the liquidation LTV"),

@@ -246,7 +246,7 @@ def _call(task: Task, job: _Job) -> Result:
     if _key(task, job.input, job.seed, job.index) != job.key:
         raise RiskError(
             "a worker has other code, or other versions of Python, NumPy, SciPy or numba, than "
-            "this process; give both the same and start the worker again"
+            "this process; give both the same and run the command again, Dask's workers begun anew"
         )
     # The child that SeedSequence(seed).spawn would give at this index.
     return task.call(job.input, default_rng(SeedSequence(job.seed, spawn_key=(job.index,))))
