@@ -203,8 +203,8 @@ def frontier(line_of: Sequence[Option], others: Sequence[Option], budget: float)
     return Panel(
         "frontier",
         "What efficiency costs",
-        "How much collateral a unit of equity carries when it becomes liquidatable (at the opening, "
-        f"less: the initial LTV is lower) against what lenders may lose: {words}.",
+        "How much collateral a unit of equity carries when it becomes liquidatable (at the "
+        f"opening, less: the initial LTV is lower) against what lenders may lose: {words}.",
         figure(
             data, along("loss, upper ES 99, % of the debt"),
             along("collateral / equity at the liquidation LTV"),
