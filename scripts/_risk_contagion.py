@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,31 +11,25 @@ from typing import Any, TypeAlias
 import click
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from ringfence.deploy import Market
 from ringfence.math.fixed_point import PRICE_SCALE
 from ringfence.risk.answers.contagion import (
-    BLOCK_SECONDS,
-    Absorption,
-    Cascade,
     Cut,
-    Eclipse,
     absorption,
     cascade,
     curve_blocks,
     draw_book,
     eclipse_curve,
-    losses,
     outage_curve,
     steps_of,
     sudden,
 )
-from ringfence.risk.arrays import Floats
-from ringfence.risk.coupled.engine import Coupled, Keepers, Scene
+from ringfence.risk.coupled.engine import Keepers, Scene
 from ringfence.risk.coupled.pool import Pool
 from ringfence.risk.rules.market import RiskMarket
 from scripts._node import one_line_errors
+from scripts._risk_contagion_show import STEP, Asked, Found, data, lead, show
 from scripts._risk_report import report_option, write_report
 from scripts._risk_setup import (
     AMOUNT,
@@ -52,7 +45,6 @@ from scripts._risk_setup import (
     read_market,
 )
 
-STEP = 60
 _DAY = 1_440
 _WIDTH = Number(float, 1.001, inf)
 _FALL = Number(float, 0.0, 100.0, above=True, below=True)
@@ -64,51 +56,6 @@ _CAPS = 5
 
 Option: TypeAlias = Any
 """A value of the command line, as click made it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for, in its own units; None for what the market file decides."""
-
-    price: float
-    debt: float | None
-    depth: float | None
-    width: float
-    fee: float
-    fall: float
-    over: int
-    begin: int
-    positions: int
-    reserve: float
-    gas: float
-    keepers: int
-    capacity: int
-    blocks: int
-    short: bool
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What came of it; `curves` by what is cut off, asset units as all amounts."""
-
-    file: Market
-    scene: Scene
-    path: Floats
-    fed: Sequence[Cascade]
-    curves: Mapping[str, Sequence[Cut]]
-    eclipses: Sequence[Eclipse]
-    bears: Absorption
-
-    @property
-    def asset(self) -> float:
-        """Asset units in a whole one."""
-        return float(10**self.scene.market.asset_decimals)
-
-    @property
-    def owed(self) -> float:
-        """What the book owes, whole assets."""
-        return float(self.scene.book.debt.sum()) / self.asset
 
 
 def _scene(asked: Asked, file: Market, market: RiskMarket) -> Scene:
@@ -155,141 +102,6 @@ def _find(asked: Asked, file: Market, scene: Scene) -> Found:
     fed = [cascade(scene, path, impact) for impact in _IMPACTS]
     bears = absorption(scene.pool, scene.market, float(scene.book.collateral.sum()))
     return Found(file, scene, path, fed, curves, eclipses, bears)
-
-
-def _told(market: RiskMarket, result: Coupled) -> dict[str, float]:
-    """Return a path's totals, whole assets."""
-    asset = 10**market.asset_decimals
-    return {
-        "liquidated": float(result.liquidated[0]),
-        "liquidations": float(result.liquidations[0]),
-        "repaid": float(result.repaid[0]) / asset,
-        "reserve_used": float(result.reserve_used[0]) / asset,
-        "lender_loss": float(losses(result)[0]) / asset,
-        "keeper_profit": float(result.keeper_profit[0]) / asset,
-        "pool_low": float(result.pool_low[0]) / asset * 10**market.collateral_decimals,
-    }
-
-
-def _cut(cut: Cut, asset: float) -> dict[str, float]:
-    return asdict(cut) | {
-        "loss": cut.loss / asset,
-        "worst": cut.worst / asset,
-        "reserve_used": cut.reserve_used / asset,
-        "keeper_profit": cut.keeper_profit / asset,
-    }
-
-
-def _eclipse(one: Eclipse, asset: float) -> dict[str, float]:
-    return {
-        "blocks": one.cut.blocks,
-        "missed": one.missed,
-        "missed_profit": one.missed_profit / asset,
-        "failed": one.failed,
-        "burned": one.burned / asset,
-        "burned_again": one.burned_again / asset,
-    }
-
-
-def _data(found: Found) -> dict[str, Any]:
-    market, asset, bears = found.scene.market, found.asset, found.bears
-    return {
-        "market": market.id,
-        "debt": found.owed,
-        "depth": {"debt": bears.debt / asset, "pool_fall": bears.fall, "ltv": bears.ltv},
-        "cascade": [
-            {"impact": one.impact, "branching": one.branching} | _told(market, one.with_feedback)
-            for one in found.fed
-        ],
-        "outage": {
-            name: [_cut(one, asset) for one in curve] for name, curve in found.curves.items()
-        },
-        "eclipsed_keeper": [_eclipse(one, asset) for one in found.eclipses],
-    }
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(*columns, title=title, title_justify="left")
-    for column in table.columns:
-        column.justify = "right"
-    return table
-
-
-def _cascade_table(found: Found) -> Table:
-    table = _table(
-        f"cascade by the share of a sale's move that the market keeps; {found.file.file.asset}",
-        "kept", "positions", "branching", "repaid", "reserve", "lenders", "pool low",
-    )  # fmt: skip
-    for one in found.fed:
-        told = _told(found.scene.market, one.with_feedback)
-        table.add_row(
-            f"{one.impact:.0%}",
-            f"{told['liquidated']:,.0f}",
-            f"{one.branching:.3f}",
-            *(_amount(told[name]) for name in ("repaid", "reserve_used", "lender_loss")),
-            f"{told['pool_low']:,.6g}",
-        )
-    return table
-
-
-def _outage_table(found: Found, begin: int) -> Table:
-    table = _table(
-        f"what lenders (the reserve) lose by what is cut off, from minute {begin} on; "
-        f"{found.file.file.asset}",
-        "blocks", "minutes", *found.curves,
-    )  # fmt: skip
-    for cuts in zip(*found.curves.values(), strict=True):
-        table.add_row(
-            *_times(cuts[0].blocks),
-            *(
-                f"{_amount(one.loss / found.asset)} ({_amount(one.reserve_used / found.asset)})"
-                for one in cuts
-            ),
-        )
-    return table
-
-
-def _eclipse_table(found: Found) -> Table:
-    keepers, asset = found.scene.keepers, found.asset
-    table = _table(
-        f"the eclipsed one of {keepers.count} keepers; {found.file.file.asset}",
-        "blocks", "minutes", "calls missed", "profit missed", "calls failed", "gas, sent once",
-        "gas, every step",
-    )  # fmt: skip
-    for one in found.eclipses:
-        table.add_row(
-            *_times(one.cut.blocks),
-            f"{one.missed:,.1f}",
-            _amount(one.missed_profit / asset),
-            f"{one.failed:,.0f}",
-            *(_amount(burned / asset) for burned in (one.burned, one.burned_again)),
-        )
-    return table
-
-
-def _amount(whole: float) -> str:
-    """Return whole assets for people: of few, some places."""
-    return f"{whole:,.0f}" if abs(whole) >= 1_000 else f"{whole:,.4g}"
-
-
-def _times(blocks: int) -> tuple[str, str]:
-    return f"{blocks:,}", f"{blocks * BLOCK_SECONDS / 60:,.1f}"
-
-
-def _lead(found: Found, asked: Asked) -> tuple[str, str]:
-    """Return in two sentences what was asked, and what the pool bears."""
-    file, bears, asset = found.file.file, found.bears, found.file.file.asset
-    held = found.scene.pool.holdings()[0] / 10**found.scene.market.collateral_decimals
-    said = (
-        f"{file.collateral} loses {asked.fall:g} % against {asset} within {asked.over} minutes: "
-        f"{asked.positions:,} positions owe {found.owed:,.0f} {asset}, the pool holds {held:,.0f} "
-        f"{file.collateral}."
-    )
-    borne = (
-        f"The pool bears {bears.debt / found.asset:,.0f} {asset} of debt at once, and falls "
-        f"{bears.fall:.2%} by it; the whole book sold at once repays an LTV of {bears.ltv:.3f}."
-    )
-    return said, borne
 
 
 @click.command()
@@ -389,18 +201,15 @@ def contagion(
     file, market = read_market(market_file, chain, short=asked.short, price=asked.price)
     with Console(stderr=True).status("falling"):
         found = _find(asked, file, _scene(asked, file, market))
-    lead = _lead(found, asked)
+    said = lead(found, asked)
     if report is not None:
         # It takes a second to import, which only those who use it should wait.
         from scripts._risk_contagion_report import panels
 
         given = asdict(asked) | {"market": market.id, "width": str(asked.width)}
         files = market_file, chain
-        write_report(report, f"Contagion in {market.id}", lead, given, files, panels(found))
+        write_report(report, f"Contagion in {market.id}", said, given, files, panels(found))
     if as_json:
-        click.echo(json.dumps(_data(found)))
+        click.echo(json.dumps(data(found)))
         return
-    console = Console()
-    for line in lead:
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(_cascade_table(found), _outage_table(found, asked.begin), _eclipse_table(found))
+    show(found, said, asked.begin)

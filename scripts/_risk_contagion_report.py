@@ -23,7 +23,7 @@ from ringfence.risk.report.system import (
     outage,
 )
 from ringfence.risk.rules.liquidations import Terms
-from scripts._risk_contagion import STEP, Found
+from scripts._risk_contagion_show import STEP, Found
 
 _KEPT = 0.25
 """Share of a sale's move that the market keeps, in the cascade that is drawn."""

@@ -44,6 +44,14 @@ class Queue(NamedTuple):
 
 
 @njit
+def queue_of(collateral: Floats, debt: Floats, key: Floats) -> Queue:
+    """Return a book, in order of risk, of which nothing was taken out yet."""
+    size = len(collateral)
+    heap, waiting = np.empty((size, COLUMNS)), np.empty((size, COLUMNS))
+    return Queue(collateral, debt, key, heap, waiting, np.zeros(4, np.int64))
+
+
+@njit
 def riskiest(queue: Queue) -> float:
     """Return debt over collateral of the riskiest: due iff above liquidation LTV times price."""
     key = queue.heap[0, KEY] if queue.marks[HEAP] else 0.0

@@ -15,6 +15,7 @@ from ringfence.risk.coupled.due import (
     WAITING,
     Queue,
     bad_debt,
+    queue_of,
     riskiest,
     take,
     wait,
@@ -131,15 +132,7 @@ def run_paths(
 
     The book is in order of risk. `ledger` and `events` may have no rows: nothing is recorded.
     """
-    size = len(collateral)
-    queue = Queue(
-        collateral,
-        debt,
-        key,
-        np.empty((size, COLUMNS)),
-        np.empty((size, COLUMNS)),
-        np.zeros(4, np.int64),
-    )
+    queue = queue_of(collateral, debt, key)
     totals = np.zeros((len(paths), _COLUMNS))
     for i in range(len(paths)):
         queue.marks[:] = 0
@@ -165,9 +158,7 @@ def keep_once(
 
     The book is of what may be due, in order of risk; keys are above liquidation LTV times price.
     """
-    size = len(collateral)
-    rows = np.empty((2, size, COLUMNS))
-    queue = Queue(collateral, debt, key, rows[0], rows[1], np.zeros(4, np.int64))
+    queue = queue_of(collateral, debt, key)
     curve, totals = Curve(roots, liquidity.copy()), np.zeros(_COLUMNS)
     many = world.capacity
     place = _keep(world, terms, queue, curve, place, price, many, 0, totals, events)
