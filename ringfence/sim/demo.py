@@ -10,6 +10,7 @@ from ringfence.evm.anvil import AnvilEngine
 from ringfence.evm.rpc import JsonRpc
 from ringfence.sim import checks, evidence
 from ringfence.sim.chronicle import Chronicle, read_books
+from ringfence.sim.findings import Findings
 from ringfence.sim.history import History, read_history
 from ringfence.sim.keeper import KEEPER, ScenarioKeeper
 from ringfence.sim.play import ARBITRAGEUR, Play, Progress, fund_arbitrageur
@@ -90,7 +91,7 @@ def _assemble(
     sheets = {one: read_books(history.chronicle, one) for one in history.venues}
     gas_price = int(scenario.keeper.gas_price_gwei * 10**9)
     liquidations = evidence.liquidations(history, gas_price)
-    found = checks.Findings(
+    found = Findings(
         scenario=scenario,
         history=history,
         sheets=sheets,

@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 
 from ringfence.evm import InProcessEngine
 from ringfence.evm.artifacts import ROOT
-from ringfence.sim.checks import ALWAYS, OUTCOMES
+from ringfence.sim.always import ALWAYS
 from ringfence.sim.result import from_json
 from ringfence.sim.scenario import load_scenario
+from ringfence.sim.shown import OUTCOMES
 from tests.support.simulated import play
 
 CRASH = ROOT / "scenarios" / "crash-2020-03-12.toml"

@@ -13,8 +13,9 @@ from ringfence.math.fixed_point import WAD
 from ringfence.math.liquidation import RiskParams
 from ringfence.math.position_slot import PositionSlot, pack
 from ringfence.sim import checks
-from ringfence.sim.checks import ALWAYS, OUTCOMES, Findings
+from ringfence.sim.always import ALWAYS
 from ringfence.sim.chronicle import Entry, books_slots, position_slot_of
+from ringfence.sim.findings import Findings
 from ringfence.sim.result import (
     Action,
     Books,
@@ -27,6 +28,7 @@ from ringfence.sim.result import (
     Word,
 )
 from ringfence.sim.scenario import Scenario
+from ringfence.sim.shown import OUTCOMES
 
 CENT = WAD // 100
 THREE_WORDS = tuple(
